@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the hooks count: synchronisation calls in total, those that reached a meta-object, and those
+// that were ordered, by site class (a library and, where known, a join point).
+//
+// Each thread counts in a shard of its own, without atomics; a reader adds the shards up. A shard
+// outlives its thread and is taken over, counts and all, by a later one. The block is one mapping
+// named "auxin-counters" (a closed memfd), so that `auxin locks --pid` finds it in /proc/PID/maps
+// and reads it from outside with process_vm_readv. The layout is versioned for that reader.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace auxin::os {
+
+inline constexpr unsigned kMaxSiteClasses = 256;   // class 0: not yet classified
+inline constexpr unsigned kMaxShards = 256;        // further threads share the last shard
+inline constexpr uint64_t kCounterMagic = 0x3152544e43585541;  // "AUXCNTR1"
+
+struct SiteClass {
+  char library[64];     // soname or file name, NUL-terminated
+  char join_point[64];  // name in the join-point map, or "" (none)
+};
+
+struct CounterRow {
+  uint64_t total;
+  uint64_t intercepted;
+  uint64_t ordered;
+};
+
+struct CounterShard {
+  std::atomic<uint32_t> in_use;  // kernel tid of the thread that has it, or 0
+  uint32_t padding[15];
+  CounterRow rows[kMaxSiteClasses];
+};
+
+struct CounterBlock {
+  uint64_t magic;
+  uint32_t version;               // 1
+  uint32_t shard_count;           // kMaxShards
+  std::atomic<uint32_t> class_count;
+  uint32_t padding;
+  std::atomic<uint64_t> requests;  // requestBeforeApplication events so far
+  SiteClass classes[kMaxSiteClasses];
+  CounterShard shards[kMaxShards];
+};
+
+// The block of this process; made on first use. Never null, never fails (falls back to static
+// memory, which readers from outside then do not find).
+CounterBlock& counters();
+
+// The calling thread's shard.
+CounterShard& shard();
+
+// The row of (library, join point), made if new; 0 if the table is full. May be called in a hook.
+uint16_t site_class(const char* library, const char* join_point);
+
+// Sums over all shards into `rows[kMaxSiteClasses]`.
+void sum_counters(CounterRow* rows);
+
+}  // namespace auxin::os

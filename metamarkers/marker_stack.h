@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Meta-markers: the tokens that a join point puts on the thread that passes it. Lower levels
+// (a lock hook, a send hook) read them to learn what the thread is doing and for whom.
+//
+// Each thread has a stack of markers of fixed depth. A join point that is left by an exception or by
+// thread exit never runs its leave code; so each marker remembers the stack pointer at which it was
+// put, and one whose frame is gone is dropped when the stack is next looked at.
+//
+// Thread safety: a thread's stack is its own. No allocation; usable in hooks.
+// Source: paper 004, slides 22 to 27 (meta-markers; P1, P2).
+#pragma once
+
+#include <cstdint>
+
+namespace auxin::markers {
+
+// What a join point means to the levels below (JoinPoint::role in the map).
+enum class Role : uint16_t {
+  kNone = 0,
+  kDispatcher,        // the ORB works for one message; argument: its request object
+  kRequest,           // the message is a request, its id is known
+  kUpcall,            // application code runs on behalf of the request
+  kInfrastructure,    // the ORB's own business: threads and locks made here are not the application's
+  kContentionPoint,   // a call whose order shows in replies (object activation …): ordered as a whole
+  kSuppressed,        // not to be executed in a follower (idle-connection scavenging)
+  kValueSource,       // values read here reach clients (unique-id generation)
+  kOutputBegins,      // an output buffer was made ready: unset bytes are to be defined
+  kMutexFactory,      // mutexes created under it are contention points (papers' way)
+  kPlain,             // an annotation of the user's
+};
+
+struct Marker {
+  Role role;
+  uint16_t join_point;      // index in the map; for reports
+  uint32_t padding;
+  uint64_t argument;        // role-specific (the object the join point was called on)
+  uintptr_t frame;          // stack pointer at which it was put
+};
+
+inline constexpr int kMaxMarkers = 64;  // deeper ones are counted, not kept
+
+class MarkerStack {
+ public:
+  void push(Role role, uint16_t join_point, uint64_t argument, uintptr_t frame);
+  void pop(uintptr_t frame);  // the marker put at this frame, and anything above it
+  // Drops markers of frames that are gone, then returns the innermost with the role, or null.
+  const Marker* innermost(Role role);
+  const Marker* top();
+  int depth() const { return depth_; }
+
+ private:
+  void drop_stale();
+  int depth_ = 0;
+  int overflow_ = 0;
+  Marker markers_[kMaxMarkers];
+};
+
+// The calling thread's stack.
+MarkerStack& this_thread();
+
+}  // namespace auxin::markers

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory that outlives the processes that use it.
+//
+// A StableMemory is one file, normally on tmpfs, mapped shared by every replica of a group on this
+// node, by its supervisor and by the `auxin` command. It holds a control area (the group's words:
+// epoch, replicas, connections; its layout belongs to replication/) and the stable log (stable_log.h).
+// The emulation of the FTM's battery-backed board: a processor may die at any instruction, the
+// memory stays (paper 001, §2). What must survive a torn store carries a checksum or is one
+// aligned 8-byte word.
+//
+// The file is created whole under a temporary name and then linked into place, so a crash while
+// creating leaves no half-made memory under the real name. Mode 0600. FORMAT.md has the layout.
+//
+// Thread safety: open/create are not; a mapped memory may be used from any thread and process.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "stmemu/result.h"
+
+namespace auxin::stm {
+
+struct Layout {
+  uint64_t control_size_bytes = 0;   // multiple of 4096
+  uint64_t entry_capacity = 0;       // log entries, a power of two
+  uint64_t payload_size_bytes = 0;   // log payload ring, a power of two, multiple of 4096
+};
+
+class StableMemory {
+ public:
+  StableMemory() = default;
+  StableMemory(StableMemory&& other) noexcept;
+  StableMemory& operator=(StableMemory&& other) noexcept;
+  ~StableMemory();  // unmaps; the file stays
+
+  // Makes `path` (must not exist) with the layout; `control_version` is the caller's own version of
+  // the control area's layout. The log part is sparse: storage is taken as the log grows
+  // (reserve_log). Errors name the path and say what to do: exists, no space, not permitted.
+  static Result<StableMemory> create(const std::string& path, const Layout& layout,
+                                     uint32_t control_version);
+  // Maps an existing memory. Refuses, with a sentence: a missing file, a foreign or truncated file,
+  // another format or control version, a bad header checksum, a file of another user or with
+  // permissions for others. `read_only` maps without write access (for status).
+  static Result<StableMemory> open(const std::string& path, uint32_t control_version,
+                                   bool read_only = false);
+
+  bool valid() const { return base_ != nullptr; }
+  void* control() const;
+  const Layout& layout() const { return layout_; }
+  void* entries() const;    // entry_capacity * 64 bytes
+  void* payload() const;    // payload_size_bytes, mapped twice in a row: a range never wraps
+  const std::string& path() const { return path_; }
+
+  // Makes sure that storage stands behind the first `entries` entries and `payload_bytes` payload
+  // bytes, so that a later store can't fault for want of space (SIGBUS). Idempotent and cheap when
+  // already so; called by the leader ahead of the log's end. False: the file system is full (the
+  // log must then wrap within what it has).
+  bool reserve_log(uint64_t entries, uint64_t payload_bytes);
+
+ private:
+  void* base_ = nullptr;
+  size_t mapped_size_bytes_ = 0;
+  Layout layout_;
+  std::string path_;
+  int fd_ = -1;
+  uint64_t reserved_entries_ = 0, reserved_payload_ = 0;
+};
+
+}  // namespace auxin::stm
