@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the supervisor tells a replica at its start: environment variables, read once by the
+// preload. A process that has become the replica removes them (and LD_PRELOAD's entry of ours) from
+// its environment, so its children are ordinary processes.
+#pragma once
+
+namespace auxin::replication {
+
+inline constexpr char kGroupVariable[] = "AUXIN_GROUP";      // path of the stable memory file
+inline constexpr char kReplicaVariable[] = "AUXIN_REPLICA";  // replica id, decimal
+inline constexpr char kReportVariable[] = "AUXIN_REPORT";    // bare preload: JSON at exit, %p = pid
+inline constexpr char kMapsVariable[] = "AUXIN_MAPS";        // directory of join-point maps
+
+}  // namespace auxin::replication

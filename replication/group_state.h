@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The words of a group in stable memory: the control area of its StableMemory.
+//
+// Written by the replicas (each its own slot; the leader the shared tables), by the supervisor
+// (settings before the first replica starts, process states) and read by everyone, `auxin status`
+// included, without any lock: each word is one aligned store, and what must be consistent together
+// is guarded by a sequence number or is only a report. Nothing here is believed blindly after a
+// crash: what matters for recovery is re-derived from the log and the kernel.
+//
+// Plain data, fixed layout, versioned by kControlVersion.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "libmeta_os/counters.h"
+#include "stmemu/robust_lock.h"
+
+namespace auxin::replication {
+
+inline constexpr uint32_t kControlVersion = 1;
+inline constexpr int kMaxReplicas = 8;
+inline constexpr int kMaxThreads = 512;        // per replica: threads that touch log or sockets
+inline constexpr int kMaxConnections = 4096;
+inline constexpr int kMaxListeners = 32;
+inline constexpr int kMaxPromotions = 256;     // the latest ones are kept
+inline constexpr int kMaxUnsupported = 64;
+inline constexpr uint32_t kLandingSizeBytes = 16384;  // per connection
+
+enum class Style : uint32_t { kNone = 0, kSemiActive = 1 };
+
+enum class GroupPhase : uint32_t {
+  kStarting = 0,   // no replica has led yet
+  kRunning = 1,
+  kEnding = 2,     // the leader has begun an orderly end (exit_status is set)
+  kEnded = 3,      // orderly end complete: the next start is fresh
+  kStopped = 4,    // stopped for cause (stop_reason): a poisoned request, no replica left to start
+};
+
+enum class Role : uint32_t {
+  kAbsent = 0, kJoining = 1, kFollower = 2, kLeader = 3, kDead = 4, kDiverged = 5, kPromoting = 6
+};
+
+enum class Compare : uint32_t { kBytes = 0, kLength = 1, kNone = 2 };
+
+// What the supervisor took from configuration; fixed for the group's life.
+struct Settings {
+  Style style;
+  uint32_t replica_count;
+  uint32_t spin_ns;               // a waiting follower spins this long before it sleeps
+  uint32_t follower_poll_us;      // how often an idle follower looks at the log
+  uint32_t lag_bound_entries;     // above it the leader slows down
+  uint32_t stall_ms;              // a follower that does not move for so long does not count
+  uint32_t hang_ms;               // a leader without a heartbeat for so long is killed
+  Compare compare;
+  uint32_t follower_one_cpu;      // 1: followers keep to one CPU in SCHED_BATCH until promoted
+  uint32_t padding;
+  char map_directory[256];
+  char meta_object[256];          // path of a user's meta-object, or ""
+};
+
+struct alignas(64) ThreadSlot {
+  stm::RobustLock life;                    // held by the thread as long as it lives
+  std::atomic<uint64_t> activity;          // what it works on now, 0: nothing
+  std::atomic<uint64_t> activity_position; // log position of the last entry of that activity
+  std::atomic<uint32_t> request_id;
+  std::atomic<int32_t> tid;
+  uint64_t padding[4];
+};
+
+struct alignas(64) ReplicaSlot {
+  stm::RobustLock life;                    // held by the replica's steward thread
+  std::atomic<int32_t> pid;                // the server process itself (not a wrapper); 0: none
+  std::atomic<int32_t> keeper_pid;         // process that shares its descriptors; 0: none
+  std::atomic<uint64_t> start_time_ticks;  // of pid, /proc/PID/stat field 22
+  std::atomic<Role> role;
+  std::atomic<uint32_t> incarnation;       // +1 at each start, by the supervisor
+  std::atomic<uint64_t> position;          // lowest log position not yet consumed
+  std::atomic<uint64_t> heartbeat;         // changes while the process runs
+  std::atomic<uint32_t> ready;             // 1: serves, or follows closely
+  std::atomic<uint32_t> excluded;          // 1: put out for stalling; reads it on waking
+  std::atomic<uint64_t> compared;          // replies compared with the leader's, all incarnations
+  std::atomic<uint64_t> mismatches;        // all incarnations
+  std::atomic<uint32_t> child_pid;         // what the supervisor started (0: not running)
+  std::atomic<uint32_t> exit_known;        // 1: wait_status is set for this incarnation
+  std::atomic<int32_t> wait_status;        // as wait(2) gave it, of the last incarnation
+  uint32_t padding;
+  char message[512];                       // why it diverged or stopped; "" none
+  std::atomic<uint32_t> crash_activity_count;  // activities its threads were in when it crashed
+  uint32_t padding2;
+};
+
+struct ListenerSlot {
+  std::atomic<uint64_t> number;            // from 1; 0: free
+  std::atomic<int32_t> fd[kMaxReplicas];   // descriptor in each replica, -1: none
+  std::atomic<uint64_t> cookie;            // SO_COOKIE
+  uint32_t address_size_bytes;
+  uint32_t padding;
+  sockaddr_storage address;
+};
+
+enum class ConnectionState : uint32_t { kFree = 0, kOpen = 1, kClosed = 2 };
+
+struct alignas(64) ConnectionSlot {
+  std::atomic<ConnectionState> state;
+  std::atomic<int32_t> leader_fd;          // in the process that wrote this slot last
+  std::atomic<uint64_t> number;            // logical connection number, from 1
+  std::atomic<uint64_t> cookie;            // SO_COOKIE of the socket
+  std::atomic<uint64_t> closed_position;   // of its kClose entry
+  std::atomic<int32_t> holder_pid;         // process in whose table leader_fd is
+  std::atomic<int32_t> holder_replica;
+};
+
+struct PromotionRecord {
+  std::atomic<uint32_t> sequence;          // odd while written
+  uint32_t epoch;
+  int32_t from, to;                        // replica ids
+  uint32_t reason;                         // 0 death, 1 hang, 2 hand-over
+  uint32_t time_basis;                     // 0: since detection; 1: since death as the kernel knows it
+  uint64_t detect_us, serve_us;            // since the time named by time_basis
+  uint64_t at_realtime_ns;
+  uint64_t log_position;
+};
+
+struct UnsupportedNote {
+  std::atomic<uint32_t> used;
+  char text[252];
+};
+
+struct alignas(4096) GroupControl {
+  char name[64];
+  uint64_t group_id;                       // random, from creation
+  std::atomic<GroupPhase> phase;
+  std::atomic<int32_t> exit_status;        // of the orderly end: as exit(3) got it
+  char stop_reason[512];
+  Settings settings;
+
+  std::atomic<int32_t> supervisor_pid;
+  stm::RobustLock supervisor;              // held by the living supervisor's main thread
+  std::atomic<int32_t> group_pid;          // what getpid() says in every replica; 0: not yet
+  char map_names[128];                     // join-point maps in force, comma-separated
+  char facets[256];                        // active facets, comma-separated
+
+  alignas(64) stm::RobustLock leadership;  // held by the leader's steward thread
+  std::atomic<uint32_t> epoch;             // number of leaderships so far
+  std::atomic<int32_t> leader;             // replica id, -1: none
+  std::atomic<int32_t> nominee;            // who should take it, -1: anyone
+  std::atomic<uint32_t> promotion_count;
+  std::atomic<uint32_t> rejoin_possible;   // 1: the log still reaches back to its start
+  std::atomic<uint64_t> requests;          // by the leaders so far, monotonic
+  std::atomic<uint64_t> next_connection;   // numbers given so far
+  std::atomic<uint64_t> replies;           // replies sent, monotonic
+
+  // Lock counts of the group: the leaders' so far. `base` holds the sums of ended leaderships.
+  std::atomic<uint32_t> class_count;
+  os::SiteClass classes[os::kMaxSiteClasses];
+  os::CounterRow leader_rows[os::kMaxSiteClasses];
+  os::CounterRow base_rows[os::kMaxSiteClasses];
+  std::atomic<uint64_t> requests_at_base;
+
+  PromotionRecord promotions[kMaxPromotions];
+  UnsupportedNote unsupported[kMaxUnsupported];
+  ListenerSlot listeners[kMaxListeners];
+  ReplicaSlot replicas[kMaxReplicas];
+  ThreadSlot threads[kMaxReplicas][kMaxThreads];
+  ConnectionSlot connections[kMaxConnections];
+  // Followed (page-aligned) by kMaxConnections landing buffers of kLandingSizeBytes.
+};
+
+inline constexpr uint64_t kLandingOffset = (sizeof(GroupControl) + 4095) / 4096 * 4096;
+inline constexpr uint64_t kControlSizeBytes =
+    kLandingOffset + uint64_t{kMaxConnections} * kLandingSizeBytes;
+
+}  // namespace auxin::replication
