@@ -41,7 +41,8 @@ struct GiopMessage {
 
 class GiopStream {
  public:
-  // What feed() calls. Any may be null.
+  // What feed() calls. Any may be null. During an event offset() is just after the byte that
+  // caused it, whatever the chunks were.
   struct Events {
     void* context;
     // The message's header and (if it has one) its id are known. Exactly once per message; for a
@@ -62,15 +63,26 @@ class GiopStream {
     kHeader, kRequestId12, kContextCount, kContextId, kContextLength, kContextSkip, kRequestId10,
     kBody, kNotGiop
   };
+
+  bool header_may_be_giop() const;
+  void read_header(const Events& events);
+  void read_field(const Events& events);
+  void next_context_or_id();
+  void announce(const Events& events);
+  void give_up_on_id(const Events& events);
+  void finish_if_complete(const Events& events);
+  uint32_t scratch_u32(size_t at) const;
+  uint64_t bytes_left() const { return message_end_ - offset_; }
+
+  // All zeros is the initial state, so a stream may live in zeroed memory.
   State state_ = State::kHeader;
   uint8_t have_ = 0;               // bytes collected in scratch_
   unsigned char scratch_[12] = {};
   GiopMessage message_{};
-  bool announced_ = false;
   uint64_t offset_ = 0;
   uint64_t message_end_ = 0;       // stream offset one past the message
-  uint32_t contexts_left_ = 0;
-  uint64_t skip_left_ = 0;
+  uint32_t contexts_left_ = 0;     // 1.0 and 1.1: service contexts not yet begun
+  uint64_t skip_left_ = 0;         // bytes of the current context and its padding
 };
 
 }  // namespace auxin::req
