@@ -50,6 +50,8 @@ struct LogEntry {
 
 inline constexpr uint8_t kHole = 0;
 
+struct LogSlot;  // an entry in stable memory, log_slot.h
+
 class StableLog {
  public:
   // A log lives in the memory given, which must outlive it. `format` makes it empty (creation).
@@ -105,13 +107,22 @@ class StableLog {
   // Seals every unpublished position below end(). Returns how many. Idempotent: a crash in it
   // leaves a log on which it can be run again.
   uint64_t seal_holes();
-  // Gives up everything before `position` (payload before `payload_offset`). Monotonic.
+  // Gives up everything before `position` (payload before `payload_offset`). Monotonic. Threads
+  // take their payload before their position, so an entry behind `position` may have its payload
+  // before that of an entry ahead of it: pass the lowest offset that is still needed.
   void release(uint64_t position, uint64_t payload_offset);
 
  private:
   struct Header;   // in stable memory, see FORMAT.md
-  StableMemory* memory_;
+
+  bool payload_exists(uint64_t offset, uint64_t size_bytes) const;
+  uint64_t known_end(uint64_t position) const;
+
   Header* header_;
+  LogSlot* slots_;
+  char* payload_;
+  uint64_t entry_mask_, payload_mask_, seed_;
+  mutable uint64_t known_end_ = 0;  // a value that end() had; accessed atomically
 };
 
 }  // namespace auxin::stm

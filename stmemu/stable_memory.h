@@ -53,20 +53,28 @@ class StableMemory {
   const Layout& layout() const { return layout_; }
   void* entries() const;    // entry_capacity * 64 bytes
   void* payload() const;    // payload_size_bytes, mapped twice in a row: a range never wraps
+  void* log_page() const;   // 4096 bytes before the entries: the log's own words
+  uint64_t seed() const;    // random for each memory; goes into the log's checksums
   const std::string& path() const { return path_; }
 
   // Makes sure that storage stands behind the first `entries` entries and `payload_bytes` payload
   // bytes, so that a later store can't fault for want of space (SIGBUS). Idempotent and cheap when
   // already so; called by the leader ahead of the log's end. False: the file system is full (the
   // log must then wrap within what it has).
+  //
+  // One thread at a time. Keeps errno. Storage is taken 16 MiB ahead of what is asked for.
   bool reserve_log(uint64_t entries, uint64_t payload_bytes);
 
  private:
+  bool reserve_part(uint64_t* reserved, uint64_t wanted, uint64_t limit, uint64_t unit_size_bytes,
+                    uint64_t start);
+
   void* base_ = nullptr;
   size_t mapped_size_bytes_ = 0;
   Layout layout_;
   std::string path_;
-  int fd_ = -1;
+  int fd_ = -1;                         // for reserve_log only; -1 when mapped for reading
+  uint64_t device_ = 0, inode_ = 0;     // whose descriptor fd_ must still be
   uint64_t reserved_entries_ = 0, reserved_payload_ = 0;
 };
 
