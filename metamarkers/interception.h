@@ -5,8 +5,12 @@
 // The linker's relocations (procedure linkage, global data, vtables) of every loaded module that
 // refer to the function's symbol are pointed at a stub of ours. The stub puts a marker, calls the
 // style's enter action, calls the function, calls the leave action, takes the marker off. Stubs are
-// static code with unwind information: exceptions pass through them. Functions with more than six
-// integer or eight floating arguments (stack arguments) can't be intercepted so.
+// static code with unwind information: exceptions, pthread_exit and cancellation pass through them,
+// and run the leave half on their way.
+//
+// What can't be intercepted so: calls that don't go through a relocation (within one module that was
+// linked with -Bsymbolic, static or inlined functions), functions with stack arguments (more than
+// six integer or eight floating ones) or 32-byte vector arguments, and functions that return twice.
 //
 // The same mechanism takes hooks out: rebind() points a module's references to a hook back at libc.
 //
@@ -20,7 +24,7 @@
 
 namespace auxin::markers {
 
-inline constexpr int kMaxJoinPoints = 128;
+inline constexpr int kMaxJoinPoints = 128;  // functions, not map entries: one entry may match several
 
 // The registers a join point was entered with.
 struct Arguments {
@@ -28,25 +32,33 @@ struct Arguments {
 };
 
 // What happens at a join point beside the marker. Called on the passing thread, at the base level's
-// stack; must not allocate or throw. Null: nothing.
+// stack; must not allocate or throw, but may be left by cancellation. errno is kept. Null: nothing.
 struct Actions {
-  // Returns true to run the function; false to skip it and return `*result` to the caller.
+  // Returns true to run the function; false to skip it and return `*result` to the caller (a
+  // function that returns in rax; `*result` is preset with the map's skip_result). The marker is
+  // already there. Where it returns false or is left by cancellation, `leave` is not called.
   bool (*enter)(const JoinPoint& join_point, const Arguments& arguments, uint64_t* result);
+  // Called once for every enter that returned true; the marker is still there. `result` is rax, or
+  // 0 where the function was left by an exception or the end of the thread.
   void (*leave)(const JoinPoint& join_point, uint64_t result);
 };
 void set_actions(const Actions& actions);
 
 struct Installed {
-  int join_points = 0;     // found and intercepted at least once
-  int references = 0;      // relocations pointed at stubs
-  std::string missing;     // names of join points for which no symbol or no reference was found
+  int join_points = 0;     // of the map: intercepted at least once, now
+  int references = 0;      // relocations that point at their stubs, now
+  std::string missing;     // join points for which no symbol or no reference was found, "name (why), …"
 };
 // Intercepts everything the map names, in all modules loaded now. Call again after a dlopen: only
-// what is new is done. `map` must live for ever.
+// what is new is done. `map` must live for ever. Not in a hook: allocates.
 Installed install(const JoinPointMap& map);
 
-// Points all references to `symbol` in all loaded modules except libauxin itself at `target`.
-// Returns how many were changed.
+// Points the references to `symbol` in all loaded modules except libauxin itself at `target`.
+// References that somebody else's interposer has taken stay with it. Returns how many were changed.
 int rebind(const char* symbol, void* target);
+
+// The name of a Marker::join_point: of a join point of an installed map or of an annotation. Never
+// null ("" where unknown). May be called in a hook.
+const char* join_point_name(uint16_t index);
 
 }  // namespace auxin::markers

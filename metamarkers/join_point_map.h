@@ -36,7 +36,8 @@ struct JoinPoint {
   std::string function;   // pattern, as in the file
   std::string library;    // pattern of the file name
   Role role = Role::kNone;
-  bool follower_skips = false;      // role kSuppressed: a follower returns at once
+  bool follower_skips = false;      // role kSuppressed: a follower returns at once …
+  uint64_t skip_result = 0;         // … with this
   int64_t argument_offset = 0;      // added to the first argument to make the marker's argument
 };
 
@@ -55,7 +56,8 @@ struct JoinPointMap {
   std::vector<JoinPoint> join_points;
   std::vector<Offset> offsets;
 
-  const int64_t* offset(const char* name) const;  // null: not in the map
+  // Dotted names as in the file ("giop_s.request_id"). Null: not in the map.
+  const int64_t* offset(const char* offset_name) const;
 };
 
 // Empty error: loaded. Otherwise a sentence with file and line.
@@ -66,14 +68,20 @@ struct LoadedMap {
 LoadedMap load_map(const std::string& path);
 
 // Those maps of the directory whose match_sonames are all among the loaded modules; several may
-// layer (TANGO's over omniORB's). A quick look at the file avoids parsing maps that do not match.
+// layer (TANGO's over omniORB's): the more general one (fewer match_sonames) comes first. A quick
+// look at the file avoids parsing maps that do not match. Modules may be paths or file names.
+// A map that matches but can't be loaded is left out and named in `error`.
 struct ChosenMaps {
   std::vector<JoinPointMap> maps;
   std::string error;
 };
 ChosenMaps choose_maps(const std::string& directory, const std::vector<std::string>& loaded_modules);
 
-// Shell pattern match with * and ? only; used for modules and functions.
+// The name that a map uses for a role ("contention-point"), and back. Unknown: null, kNone.
+const char* role_name(Role role);
+Role role_of(const char* name);
+
+// Shell pattern match with * and ? only; used for modules and functions. Allocates nothing.
 bool matches(const char* pattern, const char* text);
 
 }  // namespace auxin::markers

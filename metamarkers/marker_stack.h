@@ -3,11 +3,13 @@
 // Meta-markers: the tokens that a join point puts on the thread that passes it. Lower levels
 // (a lock hook, a send hook) read them to learn what the thread is doing and for whom.
 //
-// Each thread has a stack of markers of fixed depth. A join point that is left by an exception or by
-// thread exit never runs its leave code; so each marker remembers the stack pointer at which it was
-// put, and one whose frame is gone is dropped when the stack is next looked at.
+// Each thread has a stack of markers of fixed depth. A join point takes its marker off on every way
+// out that unwinds: return, exception, pthread_exit, cancellation. Only longjmp jumps over it; so
+// each marker remembers the stack pointer at which it was put, and one whose frame is gone is
+// dropped when the stack is next looked at from a shallower frame or pushed to.
 //
-// Thread safety: a thread's stack is its own. No allocation; usable in hooks.
+// Thread safety: a thread's stack is its own. No allocation; usable in hooks and, as far as they
+// look without pushing, in signal handlers (also on an alternate signal stack).
 // Source: paper 004, slides 22 to 27 (meta-markers; P1, P2).
 #pragma once
 
@@ -28,11 +30,14 @@ enum class Role : uint16_t {
   kOutputBegins,      // an output buffer was made ready: unset bytes are to be defined
   kMutexFactory,      // mutexes created under it are contention points (papers' way)
   kPlain,             // an annotation of the user's
+  kContentionEnds,    // inside a kContentionPoint: what follows may be application code, and the
+                      // ordered section ends here at the latest
 };
+inline constexpr uint16_t kRoleCount = 12;
 
 struct Marker {
   Role role;
-  uint16_t join_point;      // index in the map; for reports
+  uint16_t join_point;      // see join_point_name() in interception.h; for reports
   uint32_t padding;
   uint64_t argument;        // role-specific (the object the join point was called on)
   uintptr_t frame;          // stack pointer at which it was put
@@ -42,18 +47,26 @@ inline constexpr int kMaxMarkers = 64;  // deeper ones are counted, not kept
 
 class MarkerStack {
  public:
+  // Markers of deeper frames than `frame` are dropped first: they can't be alive.
   void push(Role role, uint16_t join_point, uint64_t argument, uintptr_t frame);
-  void pop(uintptr_t frame);  // the marker put at this frame, and anything above it
+  // The innermost marker put at this frame, and anything above it. No such marker: nothing.
+  void pop(uintptr_t frame);
+  // Drops the markers put at this frame and at deeper ones: for a caller who knows that whatever
+  // was there is gone, because it is just about to put its own marker at a call from there.
+  void unwind_to(uintptr_t frame);
   // Drops markers of frames that are gone, then returns the innermost with the role, or null.
   const Marker* innermost(Role role);
   const Marker* top();
-  int depth() const { return depth_; }
+  // The marker at `index`, counted from the outermost; 0 <= index < depth().
+  const Marker& at(int index) const { return markers_[index]; }
+  int depth() const { return depth_; }        // kept ones
+  int overflow() const { return overflow_; }  // counted ones, above the kept
 
  private:
   void drop_stale();
   int depth_ = 0;
   int overflow_ = 0;
-  Marker markers_[kMaxMarkers];
+  Marker markers_[kMaxMarkers] = {};
 };
 
 // The calling thread's stack.

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finds the functions a map names and points the loaded modules' references at stubs.
+//
+// Three passes. The first goes through the modules that may define something and collects the
+// functions that match (targets). Between the passes each target gets a stub, and the linker is
+// asked to which definition its name binds globally. The third goes through all references: a word
+// that holds a target's address gets the stub's; a word still leading into lazy binding gets it if
+// its name binds to the target. All other words are left alone: they belong to another definition,
+// or to somebody else's interposer.
+#include "metamarkers/interception.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "metamarkers/annotation.h"
+#include "metamarkers/elf_modules.h"
+#include "metamarkers/intercepted.h"
+#include "metamarkers/symbol_pattern.h"
+
+namespace auxin::markers {
+
+namespace {
+
+// install() and rebind() one at a time. Not a std::mutex: its calls may be hooked.
+constinit std::atomic<uint32_t> busy{0};
+class Serialised {
+ public:
+  Serialised() {
+    while (busy.exchange(1, std::memory_order_acquire) != 0) busy.wait(1);
+  }
+  ~Serialised() {
+    busy.store(0, std::memory_order_release);
+    busy.notify_one();
+  }
+  Serialised(const Serialised&) = delete;
+  Serialised& operator=(const Serialised&) = delete;
+};
+
+bool is_ourselves(const ElfModule& module) { return module.contains(stub_address(0)); }
+
+struct Target {
+  std::string symbol;
+  uintptr_t function;
+  size_t join_point;             // index in the map
+  int stub = -1;                 // none: see JoinPointState::problem
+  bool binds_globally = true;    // an unresolved reference to the name means this function
+};
+
+struct JoinPointState {
+  SymbolPattern pattern;
+  bool found = false;
+  int references = 0;
+  std::string problem;
+};
+
+struct Installation {
+  const JoinPointMap& map;
+  std::vector<JoinPointState> states;
+  std::vector<Target> targets;
+  std::unordered_multimap<std::string_view, Target*> by_symbol;
+  std::vector<std::pair<uintptr_t, uintptr_t>> extents;  // of the loaded modules
+  uint64_t generation = 0;
+};
+
+// What install() gave for a map, and for which set of modules: the answer stays while these stay.
+struct Remembered {
+  const JoinPointMap* map;
+  uint64_t generation;
+  Installed installed;
+};
+constinit std::vector<Remembered>* remembered = nullptr;
+
+struct ModuleVisit {
+  Installation& installation;
+  const ElfModule& module;
+  ModuleWriter* writer;
+  std::vector<size_t> join_points;  // those that this module may define
+};
+
+void collect_function(const char* symbol, uintptr_t address, void* context) {
+  ModuleVisit& visit = *static_cast<ModuleVisit*>(context);
+  for (size_t index : visit.join_points) {
+    JoinPointState& state = visit.installation.states[index];
+    if (!state.pattern.matches_symbol(symbol)) continue;
+    state.found = true;
+    visit.installation.targets.push_back({symbol, address, index});
+  }
+}
+
+void collect_module(const ElfModule& module, void* context) {
+  Installation& installation = *static_cast<Installation*>(context);
+  installation.generation = module.generation;
+  installation.extents.emplace_back(module.begin, module.end);
+  if (is_ourselves(module)) return;
+  ModuleVisit visit{installation, module, nullptr, {}};
+  for (size_t index = 0; index < installation.map.join_points.size(); ++index) {
+    if (module.named(installation.map.join_points[index].library.c_str())) {
+      visit.join_points.push_back(index);
+    }
+  }
+  if (!visit.join_points.empty()) for_each_exported_function(module, collect_function, &visit);
+}
+
+// The stub for a function: the one it has, or a free one. -1: see state.problem.
+int take_stub(const Installation& installation, const Target& target, std::string* problem) {
+  const JoinPoint& join_point = installation.map.join_points[target.join_point];
+  int free_stub = -1;
+  for (int index = 0; index < kMaxJoinPoints; ++index) {
+    Intercepted& entry = intercepted[index];
+    if (entry.join_point != nullptr && entry.original == target.function) {
+      if (entry.join_point == &join_point) return index;
+      *problem = "already intercepted as " + entry.join_point->name;
+      return -1;
+    }
+    const bool gone = std::none_of(
+        installation.extents.begin(), installation.extents.end(), [&](const auto& extent) {
+          return entry.original >= extent.first && entry.original < extent.second;
+        });
+    if (free_stub < 0 && (entry.join_point == nullptr || gone)) free_stub = index;
+  }
+  if (free_stub < 0) {
+    *problem = "no stub left: " + std::to_string(kMaxJoinPoints) +
+               " functions are intercepted already";
+    return -1;
+  }
+  intercepted[free_stub] = {&join_point, target.function};
+  return free_stub;
+}
+
+// True for the address of a linkage-table entry's second half, "push the relocation's number; go to
+// the resolver": what a word holds until its function is called for the first time.
+bool leads_to_resolver(const ElfModule& module, uintptr_t value) {
+  if (!module.contains(value) || !module.contains(value + 8)) return false;
+  const auto* code = reinterpret_cast<const unsigned char*>(value);
+  constexpr unsigned char kEndbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+  if (std::equal(std::begin(kEndbr64), std::end(kEndbr64), code)) code += sizeof kEndbr64;
+  return *code == 0x68;
+}
+
+void point_at_stub(const FunctionReference& reference, void* context) {
+  ModuleVisit& visit = *static_cast<ModuleVisit*>(context);
+  const auto [first, last] = visit.installation.by_symbol.equal_range(reference.symbol);
+  if (first == last) return;
+  const uintptr_t value = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
+  const bool lazy = reference.procedure_linkage && leads_to_resolver(visit.module, value);
+  for (auto candidate = first; candidate != last; ++candidate) {
+    const Target& target = *candidate->second;
+    if (target.stub < 0) continue;
+    JoinPointState& state = visit.installation.states[target.join_point];
+    const uintptr_t stub = stub_address(target.stub);
+    if (value != stub) {
+      if (value != target.function && !(lazy && target.binds_globally)) continue;
+      if (!visit.writer->write(reference.word, stub)) {
+        state.problem = std::string("a reference in ") + visit.module.name + " can't be written";
+        return;
+      }
+    }
+    ++state.references;
+    return;
+  }
+}
+
+void point_module_at_stubs(const ElfModule& module, void* context) {
+  if (is_ourselves(module)) return;
+  ModuleWriter writer(module);
+  ModuleVisit visit{*static_cast<Installation*>(context), module, &writer, {}};
+  for_each_function_reference(module, point_at_stub, &visit);
+}
+
+Installed summary(const Installation& installation) {
+  Installed result;
+  for (size_t index = 0; index < installation.states.size(); ++index) {
+    const JoinPointState& state = installation.states[index];
+    result.references += state.references;
+    if (state.references > 0) ++result.join_points;
+    std::string why = state.problem;
+    if (why.empty() && !state.found) why = "no such function";
+    if (why.empty() && state.references == 0) why = "nothing refers to it";
+    if (why.empty()) continue;
+    if (!result.missing.empty()) result.missing += ", ";
+    result.missing += installation.map.join_points[index].name + " (" + why + ")";
+  }
+  return result;
+}
+
+void note_generation(const ElfModule& module, void* context) {
+  *static_cast<uint64_t*>(context) = module.generation;
+}
+
+}  // namespace
+
+Installed install(const JoinPointMap& map) {
+  static_assert(kMaxJoinPoints <= kFirstAnnotation);
+  Serialised serialised;
+  if (remembered == nullptr) remembered = new std::vector<Remembered>;
+  uint64_t generation = 0;
+  for_each_elf_module(note_generation, &generation);
+  auto known = std::find_if(remembered->begin(), remembered->end(),
+                            [&](const Remembered& entry) { return entry.map == &map; });
+  if (known != remembered->end() && known->generation == generation) return known->installed;
+
+  Installation installation{map, {}, {}, {}, {}, 0};
+  for (const JoinPoint& join_point : map.join_points) {
+    installation.states.push_back({SymbolPattern(join_point.function), false, 0, {}});
+  }
+  for_each_elf_module(collect_module, &installation);
+  for (Target& target : installation.targets) {
+    target.stub = take_stub(installation, target, &installation.states[target.join_point].problem);
+    const void* global = dlsym(RTLD_DEFAULT, target.symbol.c_str());
+    target.binds_globally = global == nullptr || reinterpret_cast<uintptr_t>(global) == target.function;
+    installation.by_symbol.emplace(target.symbol, &target);
+  }
+  for_each_elf_module(point_module_at_stubs, &installation);
+
+  Remembered entry{&map, installation.generation, summary(installation)};
+  if (known != remembered->end()) *known = entry;
+  else remembered->push_back(entry);
+  return entry.installed;
+}
+
+namespace {
+
+struct Rebinding {
+  const char* symbol;
+  uintptr_t target;
+  uintptr_t next;              // the definition after libauxin's
+  bool global_is_replaceable;  // what an unresolved reference would bind to
+  std::vector<std::pair<uintptr_t, uintptr_t>> replaceable;  // extents of modules, see rebind()
+  const ElfModule* module = nullptr;
+  ModuleWriter* writer = nullptr;
+  int changed = 0;
+
+  bool may_replace(uintptr_t value) const {
+    return std::any_of(replaceable.begin(), replaceable.end(), [&](const auto& extent) {
+      return value >= extent.first && value < extent.second;
+    });
+  }
+};
+
+void note_replaceable(const ElfModule& module, void* context) {
+  Rebinding& rebinding = *static_cast<Rebinding*>(context);
+  if (is_ourselves(module) || module.contains(rebinding.target) ||
+      (rebinding.next != 0 && module.contains(rebinding.next))) {
+    rebinding.replaceable.emplace_back(module.begin, module.end);
+  }
+}
+
+void rebind_reference(const FunctionReference& reference, void* context) {
+  Rebinding& rebinding = *static_cast<Rebinding*>(context);
+  if (std::string_view(reference.symbol) != rebinding.symbol) return;
+  const uintptr_t value = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
+  if (value == rebinding.target) return;
+  const bool lazy = reference.procedure_linkage && leads_to_resolver(*rebinding.module, value);
+  if (lazy ? !rebinding.global_is_replaceable : !rebinding.may_replace(value)) return;
+  if (rebinding.writer->write(reference.word, rebinding.target)) ++rebinding.changed;
+}
+
+void rebind_module(const ElfModule& module, void* context) {
+  Rebinding& rebinding = *static_cast<Rebinding*>(context);
+  if (is_ourselves(module)) return;
+  ModuleWriter writer(module);
+  rebinding.module = &module;
+  rebinding.writer = &writer;
+  for_each_function_reference(module, rebind_reference, &rebinding);
+}
+
+}  // namespace
+
+// A reference may be replaced where it leads to the hook (libauxin), to the target's module, to the
+// next definition after the hook (libc), or nowhere yet. A fourth place is another interposer's.
+int rebind(const char* symbol, void* target) {
+  Serialised serialised;
+  Rebinding rebinding{symbol, reinterpret_cast<uintptr_t>(target), 0, true, {}};
+  rebinding.next = reinterpret_cast<uintptr_t>(dlsym(RTLD_NEXT, symbol));
+  const auto global = reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, symbol));
+  for_each_elf_module(note_replaceable, &rebinding);
+  rebinding.global_is_replaceable = global == 0 || rebinding.may_replace(global);
+  for_each_elf_module(rebind_module, &rebinding);
+  return rebinding.changed;
+}
+
+}  // namespace auxin::markers
