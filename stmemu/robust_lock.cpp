@@ -30,8 +30,9 @@ RobustLock::Taken taken(int result, pthread_mutex_t* mutex, const MutexCalls& ca
     case 0:
       return RobustLock::Taken::kClean;
     case EOWNERDEAD:
-      return calls.consistent(mutex) == 0 ? RobustLock::Taken::kOwnerDied
-                                          : RobustLock::Taken::kFailed;
+      if (calls.consistent(mutex) == 0) return RobustLock::Taken::kOwnerDied;
+      calls.unlock(mutex);  // kFailed is never held; this makes it unusable for everyone
+      return RobustLock::Taken::kFailed;
     case EBUSY:
     case ETIMEDOUT:
       return RobustLock::Taken::kBusy;

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,11 +63,14 @@ inline StableMemory open_or_abort(const std::string& path) {
   return std::move(opened.value());
 }
 
-// Runs `body` in a child process, which ends with the status that `body` returns.
+// Runs `body` in a child process, which ends with the status that `body` returns, or with the test.
 template <typename Body>
 pid_t in_child(Body body) {
   const pid_t child = fork();
-  if (child == 0) _exit(body());
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    _exit(body());
+  }
   return child;
 }
 
