@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The raw GIOP client and the probe server, without Auxin: what other tests build on."""
+import os
 import unittest
 
 from harness import giop, paths, processes, server
@@ -83,7 +84,6 @@ class GiopClientTest(unittest.TestCase):
 
     def test_the_connection_is_seen_in_the_kernels_table(self):
         with giop.Probe(self.port) as probe:
-            import os
             seen = processes.connections_of(os.getpid(), self.port)
             self.assertEqual(len(seen), 1)
             self.assertEqual(probe.number("counter"), 0)

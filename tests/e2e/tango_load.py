@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stock TANGO client as a program: python3-tango, no retry, one DeviceProxy.
+
+    tango_load.py PORT
+
+Writes one JSON line when connected and one at the end. Each turn sends a number through a command
+and back, and now and then writes attributes; it ends when its standard input is closed.
+"""
+import json
+import select
+import sys
+
+import tango
+
+
+def main():
+    port = sys.argv[1]
+    device = tango.DeviceProxy(f"tango://127.0.0.1:{port}/a/b/c#dbase=no")
+    device.set_transparency_reconnection(False)
+    device.set_source(tango.DevSource.DEV)
+    print(json.dumps({"state": str(device.state())}), flush=True)
+    calls, errors, wrong, last = 0, [], 0, {}
+    turn = 0
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        turn += 1
+        try:
+            wrong += device.command_inout("DevLong", turn) != turn
+            wrong += device.command_inout("DevString", f"s{turn}") != f"s{turn}"
+            calls += 2
+            for name, value in (("ampli", turn / 2), ("long_scalar_w", turn),
+                                ("string_scalar", f"text {turn}")):
+                device.write_attribute(name, value)
+                calls += 1
+                last[name] = value
+            wrong += device.read_attribute("long_scalar_w").w_value != turn
+            calls += 1
+        except tango.DevFailed as error:
+            errors.append(str(error.args[0].desc))
+            break
+    print(json.dumps({"calls": calls, "errors": errors, "wrong": wrong, "last": last}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

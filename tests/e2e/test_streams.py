@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes on connections: every framing and pace a client may choose survives a takeover byte-exact."""
+import hashlib
+import socket
+import struct
+import time
+import unittest
+
+from harness import giop, load, paths, server
+
+from .probe_case import ProbeCase
+
+
+class StreamsTest(ProbeCase):
+    timeout_s = 200
+
+    def test_large_requests_and_replies_survive_kills_in_the_middle(self):
+        size = 600_000
+
+        def step(probe, client, turn):
+            data = probe.fill(size, (client * 50 + turn) % 256)
+            echoed = probe.echo(data)
+            return hashlib.sha256(data).digest() == hashlib.sha256(echoed).digest()
+        with load.ProbeLoad(self.port, clients=2, step=step) as clients:
+            for _ in range(4):
+                clients.await_calls(10)
+                self.group.replace_leader()
+                clients.await_calls(4)
+                self.group.await_all_ready()
+        clients.assert_clean(self)
+        self.assertEqual({same for each in clients.answers for same in each}, {True})
+        self.assert_agreement()
+
+    def test_a_reply_larger_than_all_buffers_is_finished_by_the_next_leader(self):
+        size = 8_000_000
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            connection.send_request(
+                b"probe", "fill", lambda out: out.ulong(size).octet(9))
+            connection.socket.recv(1, socket.MSG_PEEK)  # the reply has begun; nobody reads it
+            self.group.replace_leader()
+            self.group.await_all_ready()
+            self.group.replace_leader()
+            _, reply = connection.read_reply()
+            self.assertEqual(reply.octets(), bytes((9 + i * 31) % 256 for i in range(size)))
+        self.group.await_all_ready()
+        self.assert_agreement()
+
+    def test_a_request_whose_halves_reach_two_leaders_is_one_request(self):
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            for cut in (1, 7, 12, 13, 30):
+                whole = giop.request(cut * 2, b"probe", "add", lambda out: out.long(1))
+                connection.send(whole[:cut])
+                time.sleep(0.02)  # let the leader read the first part (either way must work)
+                self.group.replace_leader()
+                connection.send(whole[cut:])
+                request_id, _ = connection.read_reply()
+                self.assertEqual(request_id, cut * 2)
+                self.group.await_all_ready()
+        self.assertIn("counter 5 additions 5 ", self.assert_agreement())
+
+    def test_fragmented_requests(self):
+        data = bytes(range(256)) * 64
+
+        def step(probe, client, turn):
+            connection = probe.connection
+            request_id, connection.next_id = connection.next_id, connection.next_id + 2
+            whole = giop.request(request_id, b"probe", "echo", lambda out: out.octets(data))
+            for part in giop.fragments(whole, 1000):
+                connection.send(part)
+            return connection.read_reply()[1].octets() == data
+        with load.ProbeLoad(self.port, clients=2, step=step) as clients:
+            for _ in range(2):
+                clients.await_calls(80)
+                self.group.replace_leader()
+                clients.await_calls(40)
+                self.group.await_all_ready()
+        clients.assert_clean(self)
+        self.assertEqual({same for each in clients.answers for same in each}, {True})
+        self.assert_agreement()
+
+    def test_oneways_before_a_reply_are_done_once(self):
+        def step(probe, client, turn):
+            probe.oneway("note", 1)
+            probe.oneway("note", 1)
+            return probe.add(1)
+        with load.ProbeLoad(self.port, clients=2, step=step) as clients:
+            for _ in range(3):
+                clients.await_calls(100)
+                self.group.replace_leader()
+                clients.await_calls(50)
+                self.group.await_all_ready()
+        total = clients.assert_exactly_once(self)
+        self.assertIn(f"counter {total} additions {total} notes {2 * total} ",
+                      self.assert_agreement())
+
+    def test_many_requests_outstanding_on_one_connection(self):
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            for _ in range(3):
+                sent = {connection.send_request(b"probe", "nap", lambda out: out.ulong(30))
+                        for _ in range(8)}
+                sent |= {connection.send_request(b"probe", "add", lambda out: out.long(1))
+                         for _ in range(8)}
+                self.group.replace_leader()
+                answered = [connection.read_reply()[0] for _ in range(len(sent))]
+                self.assertEqual(sorted(answered), sorted(sent))
+                self.group.await_all_ready()
+        state = self.assert_agreement()
+        self.assertIn("counter 24 additions 24 ", state)
+        self.assertIn("naps 24 ", state)
+
+    def test_every_version_and_byte_order(self):
+        expected = 0
+        for version in ((1, 0), (1, 1), (1, 2)):
+            for little in (True, False):
+                with giop.Connection("127.0.0.1", self.port) as connection:
+                    def add():
+                        return connection.call(b"probe", "add", lambda out: out.long(1),
+                                               version=version, little=little).long()
+                    self.assertEqual(add(), expected + 1)
+                    self.group.replace_leader()
+                    self.assertEqual(add(), expected + 2)
+                    expected += 2
+                self.group.await_all_ready()
+        self.assert_agreement()
+
+    def test_locate_requests_are_answered(self):
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            for turn in range(3):
+                body = struct.pack("<IHHI", 10 + turn, 0, 0, 5) + b"probe"
+                connection.send(giop.message(giop.LOCATE_REQUEST, body))
+                kind, _, little, data = connection.read_message()
+                self.assertEqual((kind, little), (giop.LOCATE_REPLY, True))
+                self.assertEqual(struct.unpack_from("<II", data, 12), (10 + turn, 1))
+                self.group.replace_leader()
+                self.group.await_all_ready()
+        self.assert_agreement()
+
+    def test_a_half_closed_connection_gets_its_reply(self):
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            connection.send_request(b"probe", "add", lambda out: out.long(1))
+            connection.socket.shutdown(socket.SHUT_WR)
+            try:
+                answered = connection.read_reply()[1].long() == 1
+            except giop.GiopError:
+                answered = False
+        # Plain omniORB may close first; what it does may not depend on the group.
+        plain = self.plain_half_close()
+        self.assertEqual(answered, plain)
+        self.group.replace_leader()
+        self.group.await_all_ready()
+        self.assert_agreement()
+
+    def plain_half_close(self):
+        port = paths.free_port()
+        with server.PlainServer(server.probe_command(port), port):
+            with giop.Connection("127.0.0.1", port) as connection:
+                connection.send_request(b"probe", "add", lambda out: out.long(1))
+                connection.socket.shutdown(socket.SHUT_WR)
+                try:
+                    return connection.read_reply()[1].long() == 1
+                except giop.GiopError:
+                    return False
+
+    def test_connections_that_come_and_go_during_kills(self):
+        def step(probe, client, turn):
+            with giop.Probe(self.port) as fresh:
+                return fresh.add(1)
+        with load.ProbeLoad(self.port, clients=3, step=step) as clients:
+            for _ in range(4):
+                clients.await_calls(150)
+                self.group.replace_leader()
+                clients.await_calls(80)
+                self.group.await_all_ready()
+        total = clients.assert_exactly_once(self)
+        self.assertIn(f"counter {total} ", self.assert_agreement())
+
+    def test_a_client_that_resets_harms_nobody(self):
+        with load.ProbeLoad(self.port, clients=2) as clients:
+            for turn in range(40):
+                broken = giop.Connection("127.0.0.1", self.port)
+                broken.send(giop.request(2, b"probe", "null_call")[:20 if turn % 2 else 100])
+                broken.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                         struct.pack("ii", 1, 0))
+                broken.close()
+                if turn in (10, 25):
+                    self.group.replace_leader()
+                    self.group.await_all_ready()
+            clients.await_calls(50)
+        clients.assert_exactly_once(self)
+        self.assert_agreement()
+
+    def test_a_client_that_floods_without_reading_slows_only_itself(self):
+        with giop.Connection("127.0.0.1", self.port, timeout_s=60) as flood:
+            flood.socket.setblocking(False)
+            whole, sent, pending = giop.request(2, b"probe", "fill", lambda out: out.ulong(
+                50_000).octet(1)), 0, b""
+            with load.ProbeLoad(self.port, clients=2) as clients:
+                end = time.monotonic() + 2
+                while time.monotonic() < end and sent < 2000:
+                    pending = pending or whole
+                    try:
+                        done = flood.socket.send(pending)
+                        pending = pending[done:]
+                        sent += not pending
+                    except BlockingIOError:
+                        time.sleep(0.005)
+                self.group.replace_leader()
+                clients.await_calls(100)
+            clients.assert_exactly_once(self)
+            flood.socket.setblocking(True)
+            flood.socket.settimeout(60)
+            for _ in range(sent):
+                self.assertEqual(len(flood.read_reply()[1].octets()), 50_000)
+        self.group.await_all_ready()
+        self.assert_agreement()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TangoTest of Debian's tango-test, called by the stock client of python3-tango."""
+import json
+import pathlib
+import subprocess
+import time
+import unittest
+
+from harness import group, paths, stock_client
+
+HERE = pathlib.Path(__file__).resolve().parent
+PYTHON = "/usr/bin/python3"  # the interpreter for which python3-tango is built
+
+
+def device_state(port):
+    done = subprocess.run([PYTHON, HERE / "tango_state.py", str(port)], capture_output=True,
+                          text=True, timeout=30)
+    if done.returncode != 0:
+        raise AssertionError(f"the device cannot be read: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+class TangoTest(unittest.TestCase):
+    timeout_s = 240
+    kills = 15 if paths.LONG else 4
+
+    def setUp(self):
+        self.port = paths.free_port()
+        command = [paths.tango_test_binary(), "test", "-nodb", "-dlist", "a/b/c",
+                   "-ORBendPoint", f"giop:tcp::{self.port}"]
+        self.group = self.enterContext(group.Group(self, command, port=self.port))
+
+    def test_a_stock_client_does_not_notice_that_leaders_die(self):
+        with stock_client.StockClient([PYTHON, HERE / "tango_load.py", str(self.port)], self.port,
+                                      traced=True) as client:
+            self.assertIn("RUNNING", client.process.stdout.readline())
+            before = client.connections()
+            self.assertEqual(len(before), 1)
+            for _ in range(self.kills):
+                time.sleep(0.3)  # load of some length between the kills
+                self.group.replace_leader()
+                self.group.await_all_ready()
+            self.assertEqual(client.connections(), before, "the same addresses and ports")
+            status, out, err = client.finish()
+            connects = client.connects()
+        self.assertEqual(status, 0, err)
+        report = json.loads(out.splitlines()[-1])
+        self.assertEqual((report["errors"], report["wrong"]), ([], 0))
+        self.assertGreater(report["calls"], 100)
+        self.assertEqual(connects, 1, "exactly one connect()")
+        held = self.group.assert_same_through_each(lambda _: device_state(self.port))
+        for name, value in report["last"].items():
+            self.assertEqual(held[name], value, f"{name} is what was written last")
+        self.group.assert_no_mismatch()
+
+    def test_connections_of_other_protocols_are_named(self):
+        self.assertTrue(any("zmq" in note.lower() or "not virtual" in note.lower() or
+                            "listen" in note.lower()
+                            for note in map(str, self.group.status()["unsupported"])),
+                        "TANGO's event sockets are the leader's own, and status says so")
+
+
+if __name__ == "__main__":
+    unittest.main()

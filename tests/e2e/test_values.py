@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that a client sees (time, random numbers, the process id) are agreed by the replicas."""
+import time
+import unittest
+
+from harness import giop, load, paths, server
+
+from .probe_case import ProbeCase
+
+
+class ValuesTest(ProbeCase):
+    timeout_s = 200
+
+    def returned(self, step):
+        """Calls under a kill, then checks that no follower saw another value."""
+        with load.ProbeLoad(self.port, clients=2, step=step) as clients:
+            clients.await_calls(100)
+            self.group.replace_leader()
+            clients.await_calls(100)
+            self.group.await_all_ready()
+        clients.assert_clean(self)
+        self.group.await_caught_up()
+        self.group.assert_no_mismatch()
+        return clients.answers
+
+    def test_wall_clock_time(self):
+        begun_us = time.time_ns() // 1000
+        answers = self.returned(lambda probe, *_: probe.number("wall_time_us", code="q"))
+        for each in answers:
+            self.assertGreaterEqual(each[0], begun_us - 1000)
+            self.assertLessEqual(each[-1], time.time_ns() // 1000 + 1000)
+
+    def test_monotonic_time_does_not_run_backwards_at_a_takeover(self):
+        for each in self.returned(lambda probe, *_: probe.number("steady_time_ns", code="q")):
+            self.assertEqual(each, sorted(each))
+
+    def test_random_numbers(self):
+        for source in ("getrandom", "urandom", "random_device", "arc4random", "random", "rand"):
+            with self.subTest(source=source):
+                with giop.Probe(self.port) as probe:
+                    drawn = [probe.random_number(source) for _ in range(20)]
+                self.assertGreater(len(set(drawn)), 15)
+                self.group.await_caught_up()
+                self.group.assert_no_mismatch()
+        self.group.replace_leader()
+        self.group.await_all_ready()
+        self.assert_agreement()
+
+    def test_the_process_id_is_one_for_the_group(self):
+        def pid(_):
+            with giop.Probe(self.port) as probe:
+                return probe.number("process_id")
+        self.assertGreater(self.group.assert_same_through_each(pid), 0)
+        self.group.assert_no_mismatch()
+
+
+class OutgoingConnectionTest(ProbeCase):
+    timeout_s = 200
+
+    def test_a_call_to_another_server_happens_exactly_once_across_kills(self):
+        other_port = paths.free_port()
+        there = giop.Reference.of_key("127.0.0.1", other_port, b"probe")
+
+        def step(probe, client, turn):
+            return probe.connection.call(
+                b"probe", "call_out", lambda out: out.reference(there).long(1)).long()
+        with server.PlainServer(server.probe_command(other_port), other_port):
+            with load.ProbeLoad(self.port, clients=2, step=step) as clients:
+                for _ in range(3):
+                    clients.await_calls(60)
+                    self.group.replace_leader()
+                    clients.await_calls(60)
+                    self.group.await_all_ready()
+            total = clients.assert_exactly_once(self)
+            with giop.Probe(other_port) as probe:
+                self.assertEqual(probe.number("counter"), total, "seen by the called server")
+        self.assertIn(f"counter {total} ", self.assert_agreement())
+
+
+if __name__ == "__main__":
+    unittest.main()
