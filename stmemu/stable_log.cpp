@@ -57,7 +57,9 @@ void raise_to(std::atomic<uint64_t>& word, uint64_t value) {
 }  // namespace
 
 void StableLog::format(StableMemory& memory) {
-  static_assert(sizeof(Header) == 256 && sizeof(Header) <= 4096);
+  static_assert(sizeof(Header) == 256);
+  static_assert(offsetof(Header, payload_end) == 64 && offsetof(Header, begin) == 128 &&
+                offsetof(Header, payload_begin) == 136 && offsetof(Header, wake_count) == 192);
   CHECK(memory.valid(), "a log needs a mapped memory");
   // Stamps of an earlier life would be taken for this one's; a new file has none.
   Header* header = static_cast<Header*>(memory.log_page());
@@ -127,6 +129,8 @@ bool StableLog::has_room(uint64_t entries, uint64_t payload_bytes) const {
   if (entries > capacity || payload_bytes > payload_capacity) return false;
   const uint64_t used = end() - begin();
   const uint64_t payload_used = payload_end() - payload_begin();
+  // For the payload bytes that the caller will now store, as in publish().
+  std::atomic_thread_fence(std::memory_order_release);
   return used <= capacity - entries && payload_used <= payload_capacity - aligned(payload_bytes);
 }
 
