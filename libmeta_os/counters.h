@@ -50,11 +50,22 @@ struct CounterBlock {
 // memory, which readers from outside then do not find).
 CounterBlock& counters();
 
+// The calling thread's shard: null until it first counts, and again while the thread ends. For the
+// hooks' fast path; everyone else uses shard().
+extern thread_local constinit CounterShard* this_shard;
+
+// Finds a shard for the calling thread. May be called in a hook: allocates nothing.
+CounterShard& acquire_shard();
+
 // The calling thread's shard.
-CounterShard& shard();
+inline CounterShard& shard() { return this_shard != nullptr ? *this_shard : acquire_shard(); }
 
 // The row of (library, join point), made if new; 0 if the table is full. May be called in a hook.
 uint16_t site_class(const char* library, const char* join_point);
+
+// In the child after fork: only the calling thread's shard stays in use. The counts start from what
+// the parent's were.
+void keep_only_this_shard();
 
 // Sums over all shards into `rows[kMaxSiteClasses]`.
 void sum_counters(CounterRow* rows);

@@ -112,7 +112,7 @@ class MetaSocket {
   virtual int shutdown(int fd, int how) = 0;
   // Called for every close of a descriptor of it; `last` = no duplicate is left in this process.
   virtual int close(int fd, bool last) = 0;
-  // A duplicate has been made (bookkeeping is the descriptor table's).
+  // All commands but F_DUPFD and F_DUPFD_CLOEXEC, which are the hook's and the descriptor table's.
   virtual int fcntl(int fd, int command, long argument) = 0;
   virtual int ioctl(int fd, unsigned long request, void* argument) = 0;
   virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t length) = 0;
@@ -160,6 +160,9 @@ class ValueFacet {
   virtual int rand(CallSite site);      // rand()
   virtual unsigned random_device(CallSite site);  // std::random_device::_M_getval
   virtual pid_t getpid();
+  // Any other value that fits a word (getppid, gettid, drand48's bits, …): `value` is what libc has
+  // just given; the result is what the caller gets.
+  virtual uint64_t word(uint64_t value, CallSite site) { (void)site; return value; }
   // Sleeps of the application: a replica that catches up does not sleep. Result as nanosleep's.
   virtual int clock_nanosleep(clockid_t clock, int flags, const timespec* request,
                               timespec* remaining, CallSite site);
@@ -174,8 +177,12 @@ class ProcessFacet {
   virtual void modules_changed() {}
   // exit, quick_exit or return from main, in the exiting thread, before handlers run.
   virtual void exiting(int status) { (void)status; }
-  // In the child after fork: the child must not touch the group any more.
+  // In the child after fork: the child must not touch the group any more. Afterwards all facets but
+  // this one are null and no descriptor has a MetaSocket.
   virtual void forked_child() {}
+  // The environment that a program gets which exec or posix_spawn is about to start. May be called
+  // in a vfork child, that is in the parent's memory: allocates nothing, changes nothing.
+  virtual char* const* exec_environment(char* const* environment) { return environment; }
 };
 
 // The style's facets. Null: not in the footprint.
@@ -196,8 +203,11 @@ class Classification {
   struct Verdict {
     bool contention_point;     // order it
     uint16_t site_class;       // row of the counter table (counters.h): library and join point
+    // The answer follows from the call site alone, not from markers, thread or stack: hooks may
+    // remember it by address (for objects that have no room for a tag).
+    bool by_site_alone = false;
   };
-  // First lock (or init under a marker) of a synchronisation object.
+  // First lock (or init under a marker) of a synchronisation object. Called at the meta level.
   virtual Verdict synchronisation_object(CallSite site) = 0;
   // Is a value read at this site one that clients or state can see?
   virtual bool value(CallSite site) = 0;

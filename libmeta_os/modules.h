@@ -2,8 +2,9 @@
 //
 // The loaded modules of this process, by address.
 //
-// A snapshot made from dl_iterate_phdr: at start and after each dlopen. Readers never lock: the
-// current snapshot is reached through one pointer, old ones stay (they are few).
+// A snapshot made from dl_iterate_phdr: at first use, and when a hook notices that a dlopen added
+// some. Readers never lock: the current snapshot is reached through one pointer, old ones stay
+// (they are few).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,11 @@ struct Module {
 const Module* module_of(const void* address);
 // Calls `visit(module, context)` for each.
 void for_each_module(void (*visit)(const Module&, void*), void* context);
-// Takes a new snapshot. Not in a hook's fast path: walks the linker's list.
+// Takes a new snapshot. Not in a hook's fast path: walks the linker's list. Allocates with mmap only.
 void refresh_modules();
+// How many modules the linker has ever added, cheap enough for a socket or pthread_create hook.
+unsigned long long modules_added();
+// The count at the last snapshot; another value of modules_added() means that it is stale.
+unsigned long long modules_added_at_snapshot();
 
 }  // namespace auxin::os

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The hooks' declarations, made from hook_table.def: auxin::os::hook::NAME is the exported symbol
+// NAME. They are declared apart from libc's headers, so that none is noexcept (cancellation and
+// pthread_exit unwind through them) and a body that does not fit its row does not compile.
+//
+// For the hooks_*.cpp files only. Rules for a body: no allocation, no stdio, no blocking of its own,
+// errno as libc's, no code after the real call where it can be helped.
+#pragma once
+
+#include "libmeta_os/facets.h"
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+
+namespace auxin::os::hook {
+
+#define AUXIN_CALL(family, facet, result, name, parameters, version, note) \
+  __attribute__((visibility("default"))) result name parameters __asm__(#name);
+#define AUXIN_LIST_CALL(family, facet, result, name, parameters, note) \
+  __attribute__((visibility("default"))) result name parameters __asm__(#name);
+#define AUXIN_LEFT(family, name, reason)
+#include "libmeta_os/hook_table.def"
+#undef AUXIN_CALL
+#undef AUXIN_LIST_CALL
+#undef AUXIN_LEFT
+
+}  // namespace auxin::os::hook
+
+namespace auxin::os {
+
+// The caller of the hook that this stands in.
+#define AUXIN_CALL_SITE (::auxin::os::CallSite{__builtin_return_address(0)})
+
+}  // namespace auxin::os
