@@ -17,7 +17,7 @@ class ProbeCase(unittest.TestCase):
     def start_group(self, **options):
         return self.enterContext(group.Group(
             self, server.probe_command(self.port, *self.server_options), port=self.port,
-            replicas=self.replicas, options=self.group_options, **options))
+            key=b"probe", replicas=self.replicas, options=self.group_options, **options))
 
     def probe(self):
         """A new client, closed with the test."""

@@ -21,7 +21,8 @@ class BankTest(unittest.TestCase):
         self.port = paths.free_port()
         self.command = [paths.program("bank_server"), "-ORBendPoint",
                         f"giop:tcp:127.0.0.1:{self.port}", *self.server_options]
-        self.group = self.enterContext(group.Group(self, self.command, port=self.port))
+        self.group = self.enterContext(
+            group.Group(self, self.command, port=self.port, key=b"Bank"))
 
     def kill_under(self, bank_load):
         for _ in range(self.kills):

@@ -152,7 +152,7 @@ class StreamsTest(ProbeCase):
 
     def plain_half_close(self):
         port = paths.free_port()
-        with server.PlainServer(server.probe_command(port), port):
+        with server.plain_probe(port):
             with giop.Connection("127.0.0.1", port) as connection:
                 connection.send_request(b"probe", "add", lambda out: out.long(1))
                 connection.socket.shutdown(socket.SHUT_WR)

@@ -64,7 +64,7 @@ class OutgoingConnectionTest(ProbeCase):
         def step(probe, client, turn):
             return probe.connection.call(
                 b"probe", "call_out", lambda out: out.reference(there).long(1)).long()
-        with server.PlainServer(server.probe_command(other_port), other_port):
+        with server.plain_probe(other_port):
             with load.ProbeLoad(self.port, clients=2, step=step) as clients:
                 for _ in range(3):
                     clients.await_calls(60)

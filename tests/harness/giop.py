@@ -8,6 +8,7 @@ Thread safety: none; one Connection per thread.
 """
 import socket
 import struct
+import time
 
 REQUEST, REPLY, CANCEL, LOCATE_REQUEST, LOCATE_REPLY, CLOSE, ERROR, FRAGMENT = range(8)
 NO_EXCEPTION, USER_EXCEPTION, SYSTEM_EXCEPTION, LOCATION_FORWARD = range(4)
@@ -284,6 +285,21 @@ class Connection:
         if request_id != wanted:
             raise GiopError(f"reply to request {request_id} instead of {wanted}")
         return inside
+
+
+def await_object(port, key, timeout_s=20, host="127.0.0.1"):
+    """Until the server knows the object: servers listen before they have activated theirs."""
+    end = time.monotonic() + timeout_s
+    body = struct.pack("<IHHI", 0, 0, 0, len(key)) + key
+    while True:
+        with Connection(host, port) as connection:
+            connection.send(message(LOCATE_REQUEST, body))
+            _, _, _, data = connection.read_message()
+            if struct.unpack_from("<I", data, 16)[0] == 1:
+                return
+        if time.monotonic() > end:
+            raise AssertionError(f"no object {key!r} at port {port} within {timeout_s} s")
+        time.sleep(0.002)
 
 
 class Probe:

@@ -19,7 +19,7 @@ import subprocess
 import time
 import uuid
 
-from . import paths, processes
+from . import giop, paths, processes
 
 START_TIMEOUT_S = 30
 TAKEOVER_TIMEOUT_S = 20
@@ -30,12 +30,13 @@ _ordinal = itertools.count()
 
 class Group:
     def __init__(self, test, command, *, port=None, replicas=3, environment=None, options=(),
-                 name=None, state_dir=None, expect_orderly_end=True):
+                 name=None, state_dir=None, key=None, expect_orderly_end=True):
         self.test, self.command, self.port, self.replicas = test, list(command), port, replicas
         self.name = name or f"e2e-{os.getpid()}-{next(_ordinal)}"
         self.tag = uuid.uuid4().hex
         self.environment = {**os.environ, processes.TAG: self.tag, **(environment or {})}
         self.options = list(options)
+        self.key = key
         self.own_state_dir = state_dir is None
         self.state_dir = pathlib.Path(state_dir) if state_dir else paths.scratch_dir()
         self.ready_file = self.state_dir / "ready"
@@ -93,6 +94,8 @@ class Group:
         processes.await_true(ready, timeout_s, f"the ready file of {self.name}; {self.errors()}")
         said = self.ready_file.read_text().split()
         self.test.assertEqual(said[:1], [str(self.supervisor.pid)], "the ready file's pid")
+        if self.key:
+            giop.await_object(self.port, self.key)
 
     def stop(self, timeout_s=15):
         """An orderly end by SIGTERM to the supervisor; returns its exit status."""

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import uuid
 
-from . import paths, processes
+from . import giop, paths, processes
 
 
 def await_port(port, timeout_s=20, process=None):
@@ -19,14 +19,20 @@ def await_port(port, timeout_s=20, process=None):
 
 
 def probe_command(port, *options):
-    return [paths.program("probe_server"), "-ORBendPoint", f"giop:tcp:127.0.0.1:{port}", *options]
+    """Messages up to 64 MiB (omniORB's default is 2), so that replies can exceed every buffer."""
+    return [paths.program("probe_server"), "-ORBendPoint", f"giop:tcp:127.0.0.1:{port}",
+            "-ORBgiopMaxMsgSize", "67108864", *options]
+
+
+def plain_probe(port, *options, **how):
+    return PlainServer(probe_command(port, *options), port, key=b"probe", **how)
 
 
 class PlainServer:
-    """with PlainServer(command, port) as server: …"""
+    """with PlainServer(command, port) as server: …   `key`: an object it must have to be ready."""
 
-    def __init__(self, command, port, environment=None, preload=False, directory=None):
-        self.command, self.port, self.preload = command, port, preload
+    def __init__(self, command, port, environment=None, preload=False, directory=None, key=None):
+        self.command, self.port, self.preload, self.key = command, port, preload, key
         self.tag = uuid.uuid4().hex
         self.environment = {**os.environ, processes.TAG: self.tag, **(environment or {})}
         if preload:
@@ -41,6 +47,8 @@ class PlainServer:
         try:
             if self.port:
                 await_port(self.port, process=self.process)
+            if self.key:
+                giop.await_object(self.port, self.key)
         except BaseException:
             self.__exit__()
             raise

@@ -10,7 +10,7 @@ class GiopClientTest(unittest.TestCase):
     def setUp(self):
         self.port = paths.free_port()
         self.server = self.enterContext(
-            server.PlainServer(server.probe_command(self.port), self.port))
+            server.plain_probe(self.port))
 
     def test_every_version_and_byte_order_is_understood(self):
         expected = 0
@@ -60,7 +60,7 @@ class GiopClientTest(unittest.TestCase):
 
     def test_a_server_calls_another_by_reference(self):
         other_port = paths.free_port()
-        with server.PlainServer(server.probe_command(other_port), other_port):
+        with server.plain_probe(other_port):
             with giop.Probe(self.port) as probe, giop.Probe(other_port) as other:
                 there = giop.Reference.of_key("127.0.0.1", other_port, b"probe")
                 reply = probe.connection.call(

@@ -8,14 +8,14 @@ from harness import load, paths, processes, server
 class LoadTest(unittest.TestCase):
     def test_a_plain_server_does_everything_exactly_once(self):
         port = paths.free_port()
-        with server.PlainServer(server.probe_command(port), port):
+        with server.plain_probe(port):
             with load.ProbeLoad(port, clients=3) as clients:
                 clients.await_calls(300)
             clients.assert_exactly_once(self)
 
     def test_a_killed_plain_server_is_an_error_at_its_clients(self):
         port = paths.free_port()
-        with server.PlainServer(server.probe_command(port), port) as plain:
+        with server.plain_probe(port) as plain:
             with load.ProbeLoad(port, clients=2) as clients:
                 clients.await_calls(50)
                 processes.kill(plain.pid)
@@ -25,7 +25,7 @@ class LoadTest(unittest.TestCase):
 
     def test_a_lost_addition_is_noticed(self):
         port = paths.free_port()
-        with server.PlainServer(server.probe_command(port), port):
+        with server.plain_probe(port):
             with load.ProbeLoad(port, clients=1) as clients:
                 clients.await_calls(20)
             clients.answers[0].pop(5)
