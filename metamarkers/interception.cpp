@@ -181,7 +181,9 @@ Installed summary(const Installation& installation) {
     if (state.references > 0) ++result.join_points;
     std::string why = state.problem;
     if (why.empty() && !state.found) why = "no such function";
-    if (why.empty() && state.references == 0) why = "nothing refers to it";
+    if (why.empty() && state.references == 0 && !installation.map.join_points[index].optional) {
+      why = "nothing refers to it";
+    }
     if (why.empty()) continue;
     if (!result.missing.empty()) result.missing += ", ";
     result.missing += installation.map.join_points[index].name + " (" + why + ")";

@@ -38,6 +38,7 @@ struct JoinPoint {
   Role role = Role::kNone;
   bool follower_skips = false;      // role kSuppressed: a follower returns at once …
   uint64_t skip_result = 0;         // … with this
+  bool optional = false;            // nothing is missing where no module refers to it
   int64_t argument_offset = 0;      // added to the first argument to make the marker's argument
 };
 

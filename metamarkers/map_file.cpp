@@ -69,7 +69,7 @@ class Reader {
     constexpr const char* kHere = "[[join_point]]";
     only_keys(entry,
               {"name", "function", "library", "role", "follower_skips", "skip_result",
-               "argument_offset"},
+               "argument_offset", "optional"},
               kHere);
     JoinPoint join_point;
     join_point.name = required_string(entry, "name", kHere);
@@ -79,12 +79,11 @@ class Reader {
     join_point.role = role_of(role.c_str());
     if (join_point.role == Role::kNone) fail(entry.get("role"), unknown_role(role));
     const bool suppressed = join_point.role == Role::kSuppressed;
-    if (const toml::node* node = entry.get("follower_skips")) {
-      if (!node->is_boolean()) fail(node, "`follower_skips` must be true or false");
-      join_point.follower_skips = node->value_or(false);
-      if (join_point.follower_skips && !suppressed) {
-        fail(node, "`follower_skips` goes with the role \"suppressed\" only");
-      }
+    join_point.optional = boolean(entry, "optional");
+    join_point.follower_skips = boolean(entry, "follower_skips");
+    if (join_point.follower_skips && !suppressed) {
+      fail(entry.get("follower_skips"),
+           "`follower_skips` goes with the role \"suppressed\" only");
     }
     if (const toml::node* node = entry.get("skip_result")) {
       join_point.skip_result = static_cast<uint64_t>(integer(*node, "skip_result"));
@@ -126,6 +125,13 @@ class Reader {
                 "`" + std::string(key.str()) + "` is not a key of " + where);
       }
     }
+  }
+
+  bool boolean(const toml::table& from, const char* key) {
+    const toml::node* node = from.get(key);
+    if (node == nullptr) return false;
+    if (!node->is_boolean()) fail(node, std::string("`") + key + "` must be true or false");
+    return node->is_boolean() && **node->as_boolean();
   }
 
   int64_t integer(const toml::node& node, const char* key) {
