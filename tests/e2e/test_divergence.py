@@ -88,7 +88,8 @@ class EveryByteTest(ProbeCase):
                     "with_gaps", lambda out, name=member: out.octet(1).string(name))
 
     def test_bytes_at_the_ends_and_in_the_middle_of_a_sequence(self):
-        for size, offset in ((1, 0), (5, 4), (8000, 0), (8000, 4095), (8000, 7999), (100_000, 99_999)):
+        places = ((1, 0), (5, 4), (8000, 0), (8000, 4095), (8000, 7999), (100_000, 99_999))
+        for size, offset in places:
             with self.subTest(size=size, offset=offset):
                 self.fresh_group()
                 self.assert_isolated(

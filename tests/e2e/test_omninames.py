@@ -22,7 +22,8 @@ class OmniNamesTest(unittest.TestCase):
                    "-logdir", str(self.data / "{replica}")]
         self.addCleanup(self.remove_state)
         self.group = self.enterContext(
-            group.Group(self, command, port=self.port, state_dir=self.state_dir, key=b"NameService"))
+            group.Group(self, command, port=self.port, state_dir=self.state_dir,
+                        key=b"NameService"))
 
     def remove_state(self):
         shutil.rmtree(self.state_dir, ignore_errors=True)

@@ -136,7 +136,7 @@ class WaitingTest(ProbeCase):
         with giop.Probe(self.port) as waiter, giop.Probe(self.port) as other:
             waiting = waiter.connection.send_request(
                 b"probe", "queue_take", lambda out: out.ulong(60_000))
-            self.assertEqual(other.number("counter"), 0)  # the taker is in the server by now or soon
+            self.assertEqual(other.number("counter"), 0)  # the taker is in the server about now
             self.group.replace_leader()
             other.nothing("queue_put", 5)
             request_id, reply = waiter.connection.read_reply()

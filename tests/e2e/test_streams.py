@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes on connections: every framing and pace a client may choose survives a takeover byte-exact."""
+"""Bytes on connections: every framing and pace a client may choose survives a takeover exactly."""
 import hashlib
 import socket
 import struct

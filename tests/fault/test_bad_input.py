@@ -141,7 +141,7 @@ class RefusalTest(unittest.TestCase):
         self.assert_no_trace()
 
     def test_a_log_size_that_cannot_be_had(self):
-        path = self.config('log_size = "100 PiB"\n')
+        path = self.config('[log]\npayload = "512GiB"\n')
         done = self.run_auxin("--config", path)
         self.assertEqual(done.returncode, 2)
         self.assertTrue(done.stderr.startswith("auxin"), done.stderr)
@@ -176,7 +176,7 @@ class RefusalTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         self.assertIn(str(path), done.stderr)
-        self.assertEqual(path.read_bytes()[:65536], before, "nothing is lost: the file is as it was")
+        self.assertEqual(path.read_bytes()[:65536], before, "the file is as it was")
         self.assertFalse(processes.tagged(replicas.tag))
 
     def test_a_corrupt_stm_file(self):

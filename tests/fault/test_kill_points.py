@@ -7,18 +7,18 @@ passes the step for the COUNT-th time. Invariants after each: no error at any cl
 acknowledged is there exactly once, the replicas agree.
 """
 import re
+import time
 import unittest
 
 from harness import giop, group, load, paths, processes, server
 
 DEFINITIONS = paths.ROOT / "replication" / "kill_points.def"
-REACHED_WITHIN_S = 6
+REACHED_WITHIN_S = 3
 
 
 def kill_points():
-    """Names of all steps, in the order of the file: the first argument of each X-macro line."""
-    return re.findall(r"^\s*[A-Z_]+\(\s*\"?([A-Za-z0-9_.-]+)\"?", DEFINITIONS.read_text(),
-                      re.MULTILINE)
+    """Names of all steps, in the order of the file: KILL_POINT(Identifier, "name")."""
+    return re.findall(r'^KILL_POINT\(\w+,\s*"([^"]+)"\)', DEFINITIONS.read_text(), re.MULTILINE)
 
 
 class KillPointsTest(unittest.TestCase):
@@ -36,14 +36,15 @@ class KillPointsTest(unittest.TestCase):
         return probe.add(1)
 
     def campaign(self, name, count, replica, kills):
-        """One group that dies at the step; `kills` SIGKILLs of ours besides. True: it was reached."""
+        """One group in which `replica` dies at the step; before, `kills` SIGKILLs of ours.
+
+        Returns whether the step was reached (known only if nothing else killed the replica).
+        """
         self.port = paths.free_port()
-        environment = {"AUXIN_KILL_POINT": f"{name}:{count}"}
-        if replica is not None:
-            environment["AUXIN_KILL_REPLICA"] = str(replica)
+        environment = {"AUXIN_KILL_POINT": f"{name}:{count}", "AUXIN_KILL_REPLICA": str(replica)}
         with group.Group(self, server.probe_command(self.port), port=self.port, key=b"probe",
                          environment=environment) as replicas:
-            first = {row["id"]: row["pid"] for row in replicas.status()["replicas"]}
+            pid = next(row["pid"] for row in replicas.status()["replicas"] if row["id"] == replica)
             with load.ProbeLoad(self.port, clients=3, step=self.step) as clients:
                 for _ in range(kills):
                     clients.await_calls(30)
@@ -51,12 +52,9 @@ class KillPointsTest(unittest.TestCase):
                     clients.await_calls(10)
                     replicas.await_all_ready()
                 clients.await_calls(150)
-                if kills == 0:
-                    try:
-                        processes.await_true(
-                            lambda: not processes.alive(first[replica]), REACHED_WITHIN_S, "")
-                    except AssertionError:
-                        pass
+                end = time.monotonic() + REACHED_WITHIN_S
+                while kills == 0 and processes.alive(pid) and time.monotonic() < end:
+                    clients.await_calls(20)
                 clients.await_calls(30)
             total = clients.assert_exactly_once(self)
             replicas.await_all_ready()
@@ -68,7 +66,7 @@ class KillPointsTest(unittest.TestCase):
                 self.assertEqual(probe.state(), state)
             replicas.await_all_ready()
             replicas.assert_no_mismatch()
-            return "killed at" in replicas.errors() or not processes.alive(first[replica or 0])
+            return kills == 0 and not processes.alive(pid)
 
     def test_the_steps_are_named(self):
         names = kill_points()
@@ -80,14 +78,16 @@ class KillPointsTest(unittest.TestCase):
     def test_the_first_leader_dies_at_each_step(self):
         reached = []
         for name in kill_points():
-            for count in (1, 40) if paths.LONG else (20,):
-                with self.subTest(step=name, count=count):
-                    if self.campaign(name, count, replica=0, kills=0):
-                        reached.append(name)
-        print("reached as leader:", " ".join(sorted(set(reached))))
-        self.assertGreater(len(reached), 5)
+            for count in (1, 5, 40) if paths.LONG else (5,):
+                if not name.startswith("promotion"):
+                    with self.subTest(step=name, count=count):
+                        if self.campaign(name, count, replica=0, kills=0):
+                            reached.append(name)
+        unreached = {name for name in kill_points() if not name.startswith("promotion")}
+        unreached -= set(reached) | {"half-sent"}  # half-sent depends on the kernel's buffers
+        self.assertFalse(unreached, "steps that no leader passed")
 
-    def test_the_next_leader_dies_at_each_step_of_its_takeover(self):
+    def test_the_next_leader_dies_at_each_step_during_its_takeover(self):
         """Replica 1 dies at its first pass of the step; leaders are killed until it has led."""
         for name in kill_points():
             with self.subTest(step=name):

@@ -75,7 +75,8 @@ class Encoder:
 
 class Decoder:
     def __init__(self, data, little=True, position=0):
-        self.data, self.order, self.position, self.little = data, "<" if little else ">", position, little
+        self.data, self.position, self.little = data, position, little
+        self.order = "<" if little else ">"
 
     def align(self, size):
         self.position += -self.position % size
@@ -125,7 +126,7 @@ class Decoder:
 
 
 class Reference:
-    """An object reference: its type and its tagged profiles; host, port, key of the first IIOP one."""
+    """An object reference: type, tagged profiles; host, port and key of the first IIOP profile."""
 
     def __init__(self, type_id, profiles):
         self.type_id, self.profiles = type_id, profiles
@@ -234,7 +235,7 @@ class Connection:
         return header + self.read_exactly(size)
 
     def read_message(self):
-        """One message with its fragments joined: (kind, version, little, bytes from the header on)."""
+        """A message, its fragments joined: (kind, version, little, bytes from the header on)."""
         whole = self.read_raw()
         little = bool(whole[6] & 1)
         more = whole[6] & 2
@@ -334,7 +335,8 @@ class Probe:
 
     def oneway(self, operation, *arguments):
         self.connection.send_request(
-            self.KEY, operation, lambda out: [out.long(value) for value in arguments], response=False)
+            self.KEY, operation, lambda out: [out.long(value) for value in arguments],
+            response=False)
 
     def add(self, amount):
         return self.number("add", amount)

@@ -40,7 +40,8 @@ def preload():
 
 
 def tango_test_binary():
-    listed = subprocess.run(["dpkg", "-L", "tango-test"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(["dpkg", "-L", "tango-test"], capture_output=True, text=True,
+                            check=True)
     for line in listed.stdout.splitlines():
         if line.endswith("/TangoTest") and os.access(line, os.X_OK):
             return line

@@ -4,7 +4,7 @@
 //
 //   probe_server [-ORBendPoint giop:tcp:127.0.0.1:PORT]
 //
-// Thread safety: every operation may be called concurrently; each lock guards what stands beside it.
+// Thread safety: every operation may be called concurrently; a lock guards what stands beside it.
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
