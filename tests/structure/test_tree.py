@@ -32,6 +32,8 @@ def text_of(path):
 
 
 class TreeTest(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         if not (ROOT / ".git").exists():
@@ -125,9 +127,9 @@ class LabelsTest(unittest.TestCase):
         used = set()
         for path in lists:
             text = path.read_text()
-            used |= set(re.findall(r"auxin_unit_test\(\s*\S+\s+(\w+)", text))
-            used |= set(re.findall(r"auxin_python_tests\(\s*\S+\s+(\w+)", text))
-            used |= set(re.findall(r"\bLABELS\s+\"?(\w+)", text))
+            used |= set(re.findall(r"auxin_unit_test\(\s*\S+\s+([a-z]\w*)", text))
+            used |= set(re.findall(r"auxin_python_tests\(\s*\S+\s+([a-z]\w*)", text))
+            used |= set(re.findall(r"\bLABELS\s+\"?([a-z]\w*)", text))
         documented = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/testing.md").read_text(),
                                     re.MULTILINE))
         self.assertEqual(used - {"label"} - documented, set())
