@@ -69,7 +69,9 @@ struct alignas(64) ThreadSlot {
   std::atomic<uint64_t> activity_position; // log position of the last entry of that activity
   std::atomic<uint32_t> request_id;
   std::atomic<int32_t> tid;
-  uint64_t padding[4];
+  std::atomic<int32_t> pid;                // of the process whose thread it is
+  uint32_t padding_word;
+  uint64_t padding[3];
 };
 
 struct alignas(64) ReplicaSlot {
@@ -112,7 +114,7 @@ struct alignas(64) ConnectionSlot {
   std::atomic<uint64_t> cookie;            // SO_COOKIE of the socket
   std::atomic<uint64_t> closed_position;   // of its kClose entry
   std::atomic<int32_t> holder_pid;         // process in whose table leader_fd is
-  std::atomic<int32_t> holder_replica;
+  std::atomic<int32_t> holder_keeper_pid;
 };
 
 struct PromotionRecord {
@@ -148,6 +150,8 @@ struct alignas(4096) GroupControl {
   alignas(64) stm::RobustLock leadership;  // held by the leader's steward thread
   std::atomic<uint32_t> epoch;             // number of leaderships so far
   std::atomic<int32_t> leader;             // replica id, -1: none
+  std::atomic<int32_t> leader_pid;         // the process that leads: what a successor fences
+  std::atomic<int32_t> leader_keeper_pid;  // and where its descriptors are kept
   std::atomic<int32_t> nominee;            // who should take it, -1: anyone
   std::atomic<uint32_t> promotion_count;
   std::atomic<uint32_t> rejoin_possible;   // 1: the log still reaches back to its start

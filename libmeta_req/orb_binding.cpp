@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libmeta_req/orb_binding.h"
+
+#include <dlfcn.h>
+
+namespace auxin::req {
+namespace {
+
+struct Offsets {
+  int64_t request_id;
+  int64_t strand;
+  int64_t strand_connection;
+  int64_t connection_socket;
+  int64_t output_marker;
+  int64_t output_end;
+};
+constinit Offsets offsets{};
+constinit bool bound = false;
+
+template <typename T>
+T at(uint64_t object, int64_t offset) {
+  return *reinterpret_cast<const T*>(object + static_cast<uint64_t>(offset));
+}
+
+constexpr uint32_t kNoRequestId = 0xffffffff;  // the ORB's own mark for "not read yet"
+
+}  // namespace
+
+bool bind_orb(const markers::JoinPointMap& map) {
+  struct Wanted {
+    const char* name;
+    int64_t* target;
+  };
+  for (const Wanted& wanted : {Wanted{"giop_s.request_id", &offsets.request_id},
+                               Wanted{"giop_s.strand", &offsets.strand},
+                               Wanted{"strand.connection", &offsets.strand_connection},
+                               Wanted{"connection.socket", &offsets.connection_socket},
+                               Wanted{"stream.output_marker", &offsets.output_marker},
+                               Wanted{"stream.output_end", &offsets.output_end}}) {
+    const int64_t* value = map.offset(wanted.name);
+    if (value == nullptr) return false;
+    *wanted.target = *value;
+  }
+  bound = true;
+  return true;
+}
+
+bool orb_bound() { return bound; }
+
+bool request_of(uint64_t request_object, int* socket, uint32_t* request_id) {
+  *request_id = at<uint32_t>(request_object, offsets.request_id);
+  if (*request_id == kNoRequestId) return false;
+  const uint64_t strand = at<uint64_t>(request_object, offsets.strand);
+  if (strand == 0) return false;
+  const uint64_t connection = at<uint64_t>(strand, offsets.strand_connection);
+  if (connection == 0) return false;
+  *socket = at<int>(connection, offsets.connection_socket);
+  return true;
+}
+
+void* output_buffer(uint64_t stream, size_t* size_bytes) {
+  const uint64_t begin = at<uint64_t>(stream, offsets.output_marker);
+  const uint64_t end = at<uint64_t>(stream, offsets.output_end);
+  *size_bytes = end > begin ? end - begin : 0;
+  return reinterpret_cast<void*>(begin);
+}
+
+void watch_connections_at_once(bool on) {
+  // omni::orbParameters::connectionWatchImmediate, a CORBA::Boolean.
+  void* parameter = dlsym(RTLD_DEFAULT, "_ZN4omni13orbParameters24connectionWatchImmediateE");
+  if (parameter != nullptr) *static_cast<unsigned char*>(parameter) = on ? 1 : 0;
+}
+
+}  // namespace auxin::req

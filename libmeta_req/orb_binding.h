@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The binding to one ORB: which request a thread works for, asked of the ORB's own object by the
+// offsets of the join-point map. For stock omniORB 4.2 (maps/omniorb-4.2.toml).
+//
+// Nothing of the ORB's headers is included: the numbers are data, checked against the headers by a
+// test of metamarkers/. A binding without offsets (an annotated middleware) tells its requests by
+// auxin_request_begin / auxin_request_end instead.
+//
+// Thread safety: set_offsets before the server's main; the rest on any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "metamarkers/join_point_map.h"
+
+namespace auxin::req {
+
+// Takes the numbers from the map. False: the map lacks some (the ORB is then not bound).
+bool bind_orb(const markers::JoinPointMap& map);
+bool orb_bound();
+
+// The socket and GIOP request id of the request object that a dispatcher works on. False: the id is
+// not known yet (GIOP 1.0 and 1.1 before the header was read) or the object has no connection.
+bool request_of(uint64_t request_object, int* socket, uint32_t* request_id);
+
+// The fresh part of a stream's output buffer, whose bytes nobody has set: a reply's alignment
+// padding comes from there.
+void* output_buffer(uint64_t stream, size_t* size_bytes);
+
+// In a follower the ORB must look at its connections at once, not every 50 ms: sets the ORB's own
+// parameter. Harmless if the ORB has none.
+void watch_connections_at_once(bool on);
+
+}  // namespace auxin::req

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libmeta_req/request_tracker.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+
+namespace auxin::req {
+namespace {
+
+// Exclusion for a few instructions; never held across a call that may block.
+class Spin {
+ public:
+  explicit Spin(std::atomic_flag& flag) : flag_(flag) {
+    while (flag_.test_and_set(std::memory_order_acquire)) sched_yield();
+  }
+  ~Spin() { flag_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag& flag_;
+};
+
+bool is_request(const GiopMessage& message) {
+  return message.id_known &&
+         (message.type == GiopType::kRequest || message.type == GiopType::kLocateRequest);
+}
+
+}  // namespace
+
+// Records of pending requests, for all connections; grows a page at a time and keeps what it has.
+class RequestTracker::Pool {
+ public:
+  Pending* allocate() {
+    Spin guard(lock_);
+    if (free_ == nullptr && !grow()) return nullptr;
+    Pending* record = free_;
+    free_ = record->next;
+    return record;
+  }
+  void release(Pending* record) {
+    Spin guard(lock_);
+    record->next = free_;
+    free_ = record;
+  }
+
+ private:
+  bool grow() {
+    constexpr size_t kBlockBytes = 16384;
+    void* block = mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    if (block == MAP_FAILED) return false;
+    Pending* records = static_cast<Pending*>(block);
+    for (size_t i = 0; i < kBlockBytes / sizeof(Pending); ++i) {
+      records[i].next = free_;
+      free_ = &records[i];
+    }
+    return true;
+  }
+  std::atomic_flag lock_ = ATOMIC_FLAG_INIT;
+  Pending* free_ = nullptr;
+};
+
+RequestTracker::Pool& RequestTracker::pool() {
+  static constinit Pool instance;
+  return instance;
+}
+
+void RequestTracker::begins(const GiopMessage& message) {
+  if (!is_request(message)) return;
+  const uint32_t ordinal = ++ordinals_;
+  if (Pending* record = pool().allocate()) {
+    *record = Pending{message.request_id, ordinal, nullptr};
+    Spin guard(lock_);
+    (last_ != nullptr ? last_->next : first_) = record;
+    last_ = record;
+  }
+  if (events_ != nullptr) events_->reception_start(events_->context, message.request_id, ordinal);
+}
+
+void RequestTracker::ends(const GiopMessage& message) {
+  if (is_request(message) && events_ != nullptr)
+    events_->received(events_->context, message.request_id, ordinals_);
+}
+
+void RequestTracker::reset() {
+  while (first_ != nullptr) {
+    Pending* record = first_;
+    first_ = record->next;
+    pool().release(record);
+  }
+  last_ = nullptr;
+  input_ = GiopStream{};
+  output_ = GiopStream{};
+  ordinals_ = 0;
+}
+
+void RequestTracker::received(const void* data, size_t size_bytes, const Events* events) {
+  events_ = events;
+  const GiopStream::Events on{
+      this,
+      [](void* self, const GiopMessage& m) { static_cast<RequestTracker*>(self)->begins(m); },
+      [](void* self, const GiopMessage& m) { static_cast<RequestTracker*>(self)->ends(m); }};
+  input_.feed(data, size_bytes, on);
+  events_ = nullptr;
+}
+
+unsigned RequestTracker::sent(const void* data, size_t size_bytes) {
+  replies_ended_ = 0;
+  const GiopStream::Events on{this, nullptr, [](void* self, const GiopMessage& message) {
+    if (message.type == GiopType::kReply || message.type == GiopType::kLocateReply)
+      ++static_cast<RequestTracker*>(self)->replies_ended_;
+  }};
+  output_.feed(data, size_bytes, on);
+  return replies_ended_;
+}
+
+uint32_t RequestTracker::take(uint32_t request_id) {
+  Pending* found = nullptr;
+  {
+    Spin guard(lock_);
+    Pending* previous = nullptr;
+    for (Pending* record = first_; record != nullptr; previous = record, record = record->next) {
+      if (record->request_id != request_id) continue;
+      (previous != nullptr ? previous->next : first_) = record->next;
+      if (last_ == record) last_ = previous;
+      found = record;
+      break;
+    }
+  }
+  if (found == nullptr) return 0;
+  const uint32_t ordinal = found->ordinal;
+  pool().release(found);
+  return ordinal;
+}
+
+}  // namespace auxin::req

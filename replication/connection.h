@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A replicated connection: the MetaSocket behind an accepted (or opened) stream socket.
+//
+// In the leader it is the kernel's socket, with every byte in the log: received bytes land in stable
+// memory first, are published, then given to the server; bytes to be sent are published, then handed
+// to the kernel. In a follower the descriptor is virtual: receives come from the log, sends are
+// compared with the log and dropped. The follower holds a duplicate of the socket, so it can go on
+// from the kernel's byte counts when it becomes the leader.
+//
+//   leader:   recv → landing buffer → payload, entry Receive → server
+//             send → payload, entry Send → kernel → outcome of the entry
+//   follower: entry Receive → recv;   send → compare with entry Send, wait for its outcome
+//
+// Invariants:
+//  (1) Log order of a connection's entries is stream order, in each direction.
+//  (2) At most the last Send entry of a connection is not wholly in the kernel.
+//  (3) Bytes that were consumed from the kernel and are not in the log are in the landing buffer.
+//
+// Thread safety: any thread. receive and send each hold a lock of their direction while they run;
+// queues are under the replay lock. Source: DESIGN 4.4 and 4.5.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "libmeta_os/facets.h"
+#include "libmeta_req/request_tracker.h"
+#include "replication/group_state.h"
+#include "replication/kernel_socket.h"
+#include "replication/log_entry.h"
+#include "replication/replay.h"
+
+namespace auxin::replication {
+
+class Connection final : public os::MetaSocket {
+ public:
+  static Connection* find(uint64_t number);  // null: unknown, or replaced by a later one
+  // The connection behind a descriptor, or null.
+  static Connection* of(int fd);
+  // Calls visit for every connection of this process that the log has not closed.
+  static void for_each_open(void (*visit)(Connection&, void*), void* context);
+
+  // Leader: a descriptor fresh from accept or connect becomes a replicated connection. The entry is
+  // published before this returns. Null: no slot is free.
+  static Connection* make_accepted(int fd, uint64_t listener, const sockaddr* peer,
+                                   socklen_t peer_size);
+  static Connection* make_opened(int fd, const sockaddr* peer, socklen_t peer_size, int error,
+                                 os::CallSite site);
+
+  // Steward: a connected socket that nobody has logged; the entry makes it everyone's, this
+  // process's pump included. Takes `fd`.
+  static void log_adopted(int fd, uint64_t listener, const sockaddr* peer, socklen_t peer_size);
+
+  // Pump: entries of the log become objects. Under the replay lock.
+  static void accepted(uint64_t position, const stm::LogEntry& entry);
+  static void connected(uint64_t position, const stm::LogEntry& entry);
+  void note_received(const stm::LogEntry& entry);
+  void note_send(uint64_t position, const stm::LogEntry& entry);
+  void note_event(const stm::LogEntry& entry);
+  PositionQueue& queue() { return queue_; }
+  WaitQueue& waiters() { return waiters_; }
+  bool take_polled() { bool was = polled_; polled_ = false; return was; }
+  void set_polled() { polled_ = true; }
+  bool closed_here() const { return closed_here_; }
+
+  // Follower: the server's accept (or connect) takes it; returns the descriptor.
+  int take_descriptor(int own_fd);
+
+  // Steward, after the fence: the socket becomes this process's own. fetch: gets the duplicate from
+  // the holder if there is none yet. recover_input / recover_output: DESIGN 4.5.
+  void fetch();
+  void recover_input();
+  void recover_output();
+  // Housekeeping: bytes that a dead leader published and nobody could hand over yet.
+  bool flush();
+  bool needs_flush() const { return unflushed_begin_ < unflushed_end_; }
+  void publish_holder();  // this process's descriptor, for followers to fetch
+
+  uint64_t number() const { return number_; }
+  uint64_t cookie() const;
+  req::RequestTracker& tracker() { return tracker_; }
+
+  // os::MetaSocket
+  bool is_virtual() const override;
+  ssize_t receive(int fd, msghdr* message, int flags, os::CallSite site) override;
+  ssize_t send(int fd, const msghdr* message, int flags, os::CallSite site) override;
+  int accept(int fd, sockaddr*, socklen_t*, int, os::CallSite) override;
+  int shutdown(int fd, int how) override;
+  int close(int fd, bool last) override;
+  int fcntl(int fd, int command, long argument) override;
+  int ioctl(int fd, unsigned long request, void* argument) override;
+  int setsockopt(int fd, int level, int name, const void* value, socklen_t length) override;
+  int getsockopt(int fd, int level, int name, void* value, socklen_t* length) override;
+  int getpeername(int fd, sockaddr* address, socklen_t* length) override;
+  int getsockname(int fd, sockaddr* address, socklen_t* length) override;
+  short readiness(short events) override;  // takes the replay lock
+  short readiness_locked(short events, bool* undeliverable);
+
+ private:
+  static Connection* make(uint64_t number, int slot);
+  ConnectionSlot& shared();
+  ssize_t receive_live(int fd, msghdr* message, int flags);
+  ssize_t receive_replayed(msghdr* message, int flags, bool* live);
+  ssize_t deliver(const msghdr* message, const char* data, size_t size);
+  ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
+                    os::CallSite site);
+  ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
+  void log_receive(const char* data, size_t size);
+  bool compare(const stm::LogEntry& entry, const char* data, size_t size);
+
+  uint64_t number_ = 0;
+  int slot_ = -1;
+  int held_fd_ = -1;            // the socket (follower: the duplicate), before the server has it
+  int fd_ = -1;                 // the server's descriptor, -1: not taken or closed
+  bool opened_here_ = false;    // by connect
+  bool closed_in_log_ = false;
+  bool closed_here_ = false;    // the server closed it in this replica
+  bool read_shut_ = false;      // shutdown(SHUT_RD), or an end was delivered
+  bool write_shut_ = false;
+  bool non_blocking_ = false;
+  bool lost_ = false;           // the socket could not be had: behaves as reset
+  bool polled_ = false;
+  socklen_t peer_size_ = 0;
+  sockaddr_storage peer_{};
+
+  PositionQueue queue_;         // Receive and ReceiveEnd entries not yet delivered
+  WaitQueue waiters_;
+  uint32_t head_taken_ = 0;     // bytes of the head chunk already delivered
+  bool at_end_ = false;         // the head was a ReceiveEnd: it stays
+  int end_error_ = 0;
+
+  uint64_t in_logged_ = 0;      // stream bytes in the log
+  uint64_t out_logged_ = 0;     // stream bytes that Send entries promise
+  uint64_t last_send_ = kNoPosition;
+  uint64_t last_send_offset_ = 0;
+  uint32_t last_send_size_ = 0;
+  bool last_send_non_blocking_ = false;
+  uint64_t unflushed_begin_ = 0, unflushed_end_ = 0;
+
+  FutexLock receive_lock_;
+  FutexLock send_lock_;
+  req::RequestTracker tracker_;
+  Connection* next_free_ = nullptr;
+};
+
+}  // namespace auxin::replication

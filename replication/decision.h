@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Decision: one nondeterministic step of the calling thread's activity, made in the leader and
+// followed elsewhere. Every facet is written with it:
+//
+//   Decision decision(site);
+//   LogEntry logged;
+//   if (decision.replay(&logged)) { …do what the leader did…; decision.done(); }
+//   else                         { …do it freely…;           decision.log…(…); }
+//
+// replay() blocks in a follower until the leader's decision is known, or this replica leads and
+// nothing is left to follow. A thread without an activity is not followed: replicated() is false.
+//
+// Thread safety: a local object of one thread.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+
+#include "libmeta_os/facets.h"
+#include "replication/activity.h"
+#include "replication/log_entry.h"
+
+namespace auxin::replication {
+
+class Decision {
+ public:
+  explicit Decision(os::CallSite site);
+
+  // False: this thread works for no activity; the call is to be made as without Auxin.
+  bool named() const { return activity_->id != 0; }
+
+  // True: *entry is what the leader did at this step. False: decide now, and log it.
+  bool replay(stm::LogEntry* entry);
+  // The followed decision has taken effect here.
+  void done();
+
+  // Publish the leader's decision. Each returns its position.
+  uint64_t log_acquire(uint64_t object, uint64_t number, AcquireForm form, int result);
+  uint64_t log_value(ValueForm form, uint64_t object, uint64_t number, int result);
+  uint64_t log_bytes(ValueForm form, const void* data, uint32_t size_bytes, uint64_t object);
+  uint64_t log_listener(uint64_t number, const void* address, uint32_t size_bytes, int error);
+  uint64_t log_connect(uint64_t number, uint64_t slot, const void* address, uint32_t size_bytes,
+                       int error);
+
+  // Checks that the followed entry is an acquisition of the given form at this call site.
+  void expect(const stm::LogEntry& entry, AcquireForm form) const;
+  void expect(const stm::LogEntry& entry, ValueForm form) const;
+
+  uint64_t activity() const { return activity_->id; }
+  uint32_t step() const { return step_; }
+  uint64_t position() const { return position_; }
+  uint64_t site_offset() const;  // module-relative
+
+ private:
+  uint64_t log(stm::LogEntry& entry);
+
+  Activity* activity_;
+  os::CallSite site_;
+  uint32_t step_ = 0;
+  uint64_t position_ = 0;
+};
+
+}  // namespace auxin::replication

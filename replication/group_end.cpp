@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/group_end.h"
+
+#include "replication/futex.h"
+#include "replication/log_writer.h"
+#include "replication/replay.h"
+#include "replication/replica.h"
+
+namespace auxin::replication {
+
+void end_group(int status) {
+  GroupControl& control = replica->control();
+  while (!replica->leads()) {
+    replay.pump();
+    if (control.phase.load() >= GroupPhase::kEnding && replay.low() >= replica->log().end()) return;
+    sleep_ns(1'000'000);
+  }
+  replica->enter();
+  if (control.phase.load() >= GroupPhase::kEnding) return;
+  stm::LogEntry entry{};
+  entry.kind = kExit;
+  entry.number = static_cast<uint64_t>(status);
+  append(entry);
+  control.exit_status.store(status);
+  control.phase.store(GroupPhase::kEnding);
+}
+
+void leave_group_in_child() { replica = nullptr; }
+
+void count_only() {
+  GroupControl& control = replica->control();
+  control.group_pid.store(replica->pid());
+  control.leader.store(replica->id());
+  control.leader_pid.store(replica->pid());
+  control.epoch.fetch_add(1);
+  control.phase.store(GroupPhase::kRunning);
+  replica->slot().role.store(Role::kLeader);
+  replica->slot().ready.store(1);
+}
+
+}  // namespace auxin::replication

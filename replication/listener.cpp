@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <new>
+
+#include "libmeta_os/descriptor_table.h"
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+#include "replication/connection.h"
+#include "replication/decision.h"
+#include "replication/divergence.h"
+#include "replication/kernel_socket.h"
+#include "replication/kill_points.h"
+#include "replication/replica.h"
+
+namespace auxin::replication {
+namespace {
+
+alignas(Listener) char storage[kMaxListeners + 1][sizeof(Listener)];
+Listener* listeners[kMaxListeners + 1];
+
+ListenerSlot& slot_of(uint64_t number) { return replica->control().listeners[number - 1]; }
+
+constexpr uint64_t kFetchPatienceNs = 2'000'000'000;
+
+}  // namespace
+
+Listener* Listener::find(uint64_t number) {
+  return number >= 1 && number <= kMaxListeners ? listeners[number] : nullptr;
+}
+
+Listener* Listener::make(uint64_t number) {
+  if (number < 1 || number > kMaxListeners)
+    replica->leave_group(Role::kDead, "more listening sockets than Auxin can replicate (32)");
+  if (listeners[number] == nullptr) {
+    Listener* made = new (storage[number]) Listener();
+    made->number_ = number;
+    listeners[number] = made;
+  }
+  return listeners[number];
+}
+
+void Listener::for_each(void (*visit)(Listener&, void*), void* context) {
+  for (Listener* listener : listeners)
+    if (listener != nullptr) visit(*listener, context);
+}
+
+void Listener::announced(uint64_t, const stm::LogEntry& entry) { make(entry.object); }
+
+int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSite site) {
+  Decision decision(site);
+  stm::LogEntry logged;
+  if (!decision.replay(&logged)) {
+    const int result = os::real().bind(fd, address, length);
+    const int error = errno;
+    uint64_t number = 0;
+    sockaddr_storage bound{};
+    socklen_t bound_size = sizeof bound;
+    if (result == 0) {
+      for (int i = 0; i < kMaxListeners && number == 0; ++i)
+        if (replica->control().listeners[i].number.load() == 0) number = i + 1;
+      Listener* listener = make(number);
+      listener->fd_ = fd;
+      os::real().getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &bound_size);
+      ListenerSlot& slot = slot_of(number);
+      memcpy(&slot.address, &bound, sizeof bound);
+      slot.address_size_bytes = bound_size;
+      slot.cookie.store(socket_cookie(fd));
+      for (auto& other : slot.fd) other.store(-1);
+      slot.fd[replica->id()].store(fd);
+      slot.number.store(number);
+      os::attach(fd, listener);
+    }
+    decision.log_listener(number, &bound, result == 0 ? bound_size : 0,
+                          result == 0 ? 0 : error);
+    errno = error;
+    return result;
+  }
+  if (logged.kind != kListener)
+    diverge("the leader did not bind a socket here (its entry is of kind %u)", logged.kind);
+  decision.done();
+  if (logged.flags != 0) {
+    errno = logged.flags;
+    return -1;
+  }
+  Listener* listener = make(logged.object);
+  listener->fd_ = fd;
+  if (!listener->take_over_socket(fd)) {
+    // No living process has it (the whole group was down): bind the same address again.
+    ListenerSlot& slot = slot_of(logged.object);
+    const int one = 1;
+    os::real().setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (os::real().bind(fd, reinterpret_cast<sockaddr*>(&slot.address), slot.address_size_bytes) !=
+        0)
+      replica->leave_group(Role::kDead,
+                           "the group's address is in use by another program: end that program, or "
+                           "start the group with --fresh and another port");
+    slot.cookie.store(socket_cookie(fd));
+  }
+  slot_of(logged.object).fd[replica->id()].store(fd);
+  os::attach(fd, listener);
+  return 0;
+}
+
+// Puts the group's socket under the number `fd`. False: nobody living has it.
+bool Listener::take_over_socket(int fd) {
+  ListenerSlot& slot = slot_of(number_);
+  const uint64_t deadline = monotonic_ns() + kFetchPatienceNs;
+  do {
+    bool someone = false;
+    for (int id = 0; id < kMaxReplicas; ++id) {
+      if (id == replica->id()) continue;
+      const ReplicaSlot& other = replica->control().replicas[id];
+      const int other_fd = slot.fd[id].load();
+      if (other_fd < 0) continue;
+      for (const int pid : {other.pid.load(), other.keeper_pid.load()}) {
+        if (pid == 0) continue;
+        const int copy = fetch_descriptor(pid, other_fd);
+        if (copy < 0) continue;
+        if (socket_cookie(copy) == slot.cookie.load()) {
+          const int flags = os::real().fcntl(fd, F_GETFD, nullptr);
+          os::real().dup3(copy, fd, (flags & FD_CLOEXEC) ? O_CLOEXEC : 0);
+          os::real().close(copy);
+          return true;
+        }
+        os::real().close(copy);
+        someone = true;
+      }
+    }
+    if (!someone) return false;
+    sleep_ns(1'000'000);
+  } while (monotonic_ns() < deadline);
+  return false;
+}
+
+int Listener::listen(int fd, int backlog) {
+  const int result = os::real().listen(fd, backlog);
+  const int error = errno;
+  if (result == 0) replica->slot().ready.store(replica->leads() ? 1 : replica->slot().ready.load());
+  errno = error;
+  return result;
+}
+
+bool Listener::is_virtual() const { return !replica->leads(); }
+
+// --- accept ---
+
+int Listener::accept_live(int fd, sockaddr* address, socklen_t* length, int flags) {
+  replica->enter();
+  sockaddr_storage peer{};
+  socklen_t peer_size = sizeof peer;
+  const int made = os::real().accept4(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size, flags);
+  if (made < 0) return made;
+  kill_point(KillPoint::kAfterAccept);
+  Connection* connection =
+      Connection::make_accepted(made, number_, reinterpret_cast<sockaddr*>(&peer), peer_size);
+  if (connection == nullptr) {
+    note_unsupported("more than 4096 connections at once: further ones are closed at once");
+    os::real().close(made);
+    errno = ECONNABORTED;
+    return -1;
+  }
+  if (address != nullptr && length != nullptr) {
+    memcpy(address, &peer, *length < peer_size ? *length : peer_size);
+    *length = peer_size;
+  }
+  kill_point(KillPoint::kAfterAcceptLogged);
+  return made;
+}
+
+int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, bool* live) {
+  *live = false;
+  Replay& r = replay;
+  r.lock().lock();
+  for (;;) {
+    if (!queue_.empty()) {
+      const uint64_t position = queue_.head;
+      r.pop_locked(queue_);
+      const stm::LogEntry entry = r.entry_at(position);
+      Connection* connection = Connection::find(entry.object);
+      r.consumed_locked(position);
+      r.lock().unlock();
+      if (connection == nullptr) diverge("an accepted connection is unknown here");
+      const int fd = connection->take_descriptor(-1);
+      if ((flags & SOCK_CLOEXEC) == 0) os::real().fcntl(fd, F_SETFD, nullptr);
+      if (address != nullptr && length != nullptr) connection->getpeername(fd, address, length);
+      return fd;
+    }
+    if (replica->leads()) {
+      *live = true;
+      r.lock().unlock();
+      return -1;
+    }
+    if (non_blocking_) {
+      r.lock().unlock();
+      errno = EAGAIN;
+      return -1;
+    }
+    r.wait_locked(waiters_, 0);
+  }
+}
+
+int Listener::accept(int fd, sockaddr* address, socklen_t* length, int flags, os::CallSite) {
+  os::MetaLevel meta;
+  if (replica->leads()) return accept_live(fd, address, length, flags);
+  replica->enter();
+  bool live = false;
+  const int result = accept_replayed(address, length, flags, &live);
+  return live ? accept_live(fd, address, length, flags) : result;
+}
+
+short Listener::readiness_locked(short events) {
+  return !queue_.empty() ? static_cast<short>(events & (POLLIN | POLLRDNORM)) : 0;
+}
+
+short Listener::readiness(short events) {
+  FutexGuard guard(replay.lock());
+  return readiness_locked(events);
+}
+
+// --- the rest: what the sockets of all replicas share is the leader's to change ---
+
+ssize_t Listener::receive(int fd, msghdr* message, int flags, os::CallSite) {
+  return os::real().recvmsg(fd, message, flags);
+}
+ssize_t Listener::send(int fd, const msghdr* message, int flags, os::CallSite) {
+  return os::real().sendmsg(fd, message, flags);
+}
+int Listener::shutdown(int fd, int how) {
+  return is_virtual() ? 0 : os::real().shutdown(fd, how);
+}
+int Listener::close(int fd, bool last) {
+  if (last) {
+    closed_ = true;
+    fd_ = -1;
+    slot_of(number_).fd[replica->id()].store(-1);
+  }
+  return os::real().close(fd);
+}
+int Listener::fcntl(int fd, int command, long argument) {
+  if (command == F_SETFL) {
+    non_blocking_ = (argument & O_NONBLOCK) != 0;
+    if (is_virtual()) return 0;
+  }
+  return os::real().fcntl(fd, command, reinterpret_cast<void*>(argument));
+}
+int Listener::ioctl(int fd, unsigned long request, void* argument) {
+  if (request == FIONBIO) {
+    non_blocking_ = *static_cast<int*>(argument) != 0;
+    if (is_virtual()) return 0;
+  }
+  return os::real().ioctl(fd, request, argument);
+}
+int Listener::setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
+  return is_virtual() ? 0 : os::real().setsockopt(fd, level, name, value, length);
+}
+int Listener::getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  return os::real().getsockopt(fd, level, name, value, length);
+}
+int Listener::getpeername(int fd, sockaddr* address, socklen_t* length) {
+  return os::real().getpeername(fd, address, length);
+}
+int Listener::getsockname(int fd, sockaddr* address, socklen_t* length) {
+  return os::real().getsockname(fd, address, length);
+}
+
+void Listener::publish_holders() {
+  for_each([](Listener& listener, void*) {
+    if (listener.fd_ >= 0) slot_of(listener.number_).fd[replica->id()].store(listener.fd_);
+  }, nullptr);
+}
+
+}  // namespace auxin::replication

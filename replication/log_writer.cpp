@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/log_writer.h"
+
+#include <string.h>
+
+#include <algorithm>
+
+#include "replication/futex.h"
+#include "replication/kill_points.h"
+#include "replication/replica.h"
+
+namespace auxin::replication {
+namespace {
+
+constexpr uint64_t kEntriesAhead = 1 << 16;
+constexpr uint64_t kPayloadAhead = 8 << 20;
+constexpr uint64_t kPauseNs = 200'000;
+
+struct Progress {
+  uint64_t position = 0;
+  uint64_t moved_at_ns = 0;
+};
+Progress progress[kMaxReplicas];
+std::atomic<uint64_t> needed{0};
+
+// The payload offset that must be kept for `position` and later.
+uint64_t payload_needed(uint64_t position) {
+  stm::StableLog& log = replica->log();
+  stm::LogEntry entry;
+  // Payload is allocated in about log order; a margin covers appenders that overtook one another.
+  for (uint64_t at = position; at < log.end(); ++at) {
+    if (log.read(at, &entry) != stm::StableLog::Read::kEntry) break;
+    const bool has_payload = entry.payload_size_bytes > 0;
+    if (has_payload) return entry.payload_offset > (1 << 20) ? entry.payload_offset - (1 << 20) : 0;
+  }
+  return log.payload_begin();
+}
+
+void make_room(size_t payload_bytes) {
+  stm::StableLog& log = replica->log();
+  while (!log.has_room(64, payload_bytes + 4096)) {
+    tend_log();
+    const uint64_t keep = needed_position();
+    // In steps, so that a newcomer that reads the old end is not outrun for nothing.
+    const uint64_t target = std::min(keep, log.begin() + replica->memory().layout().entry_capacity / 8);
+    if (target > log.begin()) {
+      replica->control().rejoin_possible.store(0);
+      log.release(target, payload_needed(target));
+    } else {
+      sleep_ns(kPauseNs);
+    }
+  }
+}
+
+}  // namespace
+
+uint64_t append(const stm::LogEntry& entry) {
+  stm::StableLog& log = replica->log();
+  if (__builtin_expect(!log.has_room(64, 4096), 0)) make_room(0);
+  if (kill_point_armed(KillPoint::kBeforeAppend)) {
+    log.reserve();
+    kill_point(KillPoint::kBeforeAppend);
+  }
+  const uint64_t position = log.append(entry);
+  kill_point(KillPoint::kBeforeAppend);
+  kill_point(KillPoint::kAfterAppend);
+  return position;
+}
+
+uint64_t append_with_payload(stm::LogEntry entry, const void* data, size_t size_bytes) {
+  stm::StableLog& log = replica->log();
+  if (__builtin_expect(!log.has_room(64, size_bytes + 4096), 0)) make_room(size_bytes);
+  entry.payload_size_bytes = static_cast<uint32_t>(size_bytes);
+  entry.payload_offset = log.allocate_payload(size_bytes);
+  memcpy(log.payload_at(entry.payload_offset), data, size_bytes);
+  return append(entry);
+}
+
+uint64_t needed_position() { return needed.load(std::memory_order_relaxed); }
+
+void tend_log() {
+  static std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  if (busy.test_and_set(std::memory_order_acquire)) return;
+  GroupControl& control = replica->control();
+  const uint64_t now_ns = monotonic_ns();
+  const uint64_t stall_ns = uint64_t{control.settings.stall_ms} * 1'000'000;
+  const uint64_t end = replica->log().end();
+  uint64_t lowest = end;
+  for (int id = 0; id < kMaxReplicas; ++id) {
+    if (id == replica->id()) continue;
+    ReplicaSlot& other = control.replicas[id];
+    const Role role = other.role.load();
+    if (role != Role::kFollower && role != Role::kJoining) continue;
+    const uint64_t position = other.position.load();
+    Progress& seen = progress[id];
+    if (position != seen.position || seen.moved_at_ns == 0 || position >= end) {
+      seen = Progress{position, now_ns};
+      if (other.excluded.load() != 0 && role == Role::kFollower &&
+          end - position < control.settings.lag_bound_entries)
+        other.excluded.store(0);  // it has caught up again
+    } else if (now_ns - seen.moved_at_ns > stall_ns && other.excluded.load() == 0) {
+      other.excluded.store(1);
+    }
+    if (role == Role::kFollower && other.excluded.load() == 0) lowest = std::min(lowest, position);
+  }
+  needed.store(lowest, std::memory_order_relaxed);
+  busy.clear(std::memory_order_release);
+
+  replica->memory().reserve_log(
+      std::min(end + kEntriesAhead, replica->memory().layout().entry_capacity),
+      std::min(replica->log().payload_end() + kPayloadAhead,
+               replica->memory().layout().payload_size_bytes));
+}
+
+void hold_back_for_followers() {
+  const uint64_t bound = replica->settings().lag_bound_entries;
+  for (;;) {
+    const uint64_t end = replica->log().end();
+    const uint64_t lowest = needed_position();
+    if (end <= lowest || end - lowest <= bound) return;
+    tend_log();  // positions move on while nobody looks
+    if (end - needed_position() <= bound) return;
+    sleep_ns(kPauseNs);
+  }
+}
+
+}  // namespace auxin::replication

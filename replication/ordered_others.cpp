@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ordered spin locks, barriers and once controls: objects without room for a tag; their identity and
+// count stand in a table by address (object_table.h).
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+#include "replication/contention_identity.h"
+#include "replication/decision.h"
+#include "replication/object_table.h"
+#include "replication/replica.h"
+#include "replication/synchronisation.h"
+#include "replication/turns.h"
+
+namespace auxin::replication {
+namespace {
+
+uint32_t* count_word(TableObject* object) { return reinterpret_cast<uint32_t*>(&object->count); }
+std::atomic_ref<uint64_t> tag_of(TableObject* object) {
+  return std::atomic_ref<uint64_t>(object->tag);
+}
+std::atomic_ref<uint64_t> count_of(TableObject* object) {
+  return std::atomic_ref<uint64_t>(object->count);
+}
+
+// What pthread_once runs instead of the application's routine: notes that this thread ran it.
+struct OnceCall {
+  void (*routine)();
+  Decision* decision;
+  TableObject* object;
+  bool ran;
+};
+thread_local constinit OnceCall* once_call = nullptr;
+
+void run_once_routine() {
+  OnceCall* call = once_call;
+  call->ran = true;
+  // Published before the routine's effects can be seen by anyone who finds it done.
+  call->decision->log_acquire(identity_for_log(tag_of(call->object), *call->decision), 1,
+                              AcquireForm::kOnce, 0);
+  call->routine();
+}
+
+}  // namespace
+
+int OrderedSynchronisation::spin_lock(pthread_spinlock_t* lock, bool try_only, os::CallSite site) {
+  TableObject* object = table_object(const_cast<const int*>(lock));
+  const auto real_lock = [&] {
+    return try_only ? os::real().pthread_spin_trylock(lock) : os::real().pthread_spin_lock(lock);
+  };
+  if (current_activity()->id == 0 || object == nullptr) return real_lock();
+  Decision decision(site);
+  const AcquireForm form = try_only ? AcquireForm::kSpinTry : AcquireForm::kSpin;
+  stm::LogEntry logged;
+  if (!decision.replay(&logged)) {
+    const int result = real_lock();
+    uint64_t number = 0;
+    if (result == 0) {
+      number = count_of(object).load() + 1;
+      count_of(object).store(number);
+    }
+    decision.log_acquire(result == 0 ? identity_for_log(tag_of(object), decision) : 0, number, form,
+                         result);
+    return result;
+  }
+  decision.expect(logged, form);
+  if (logged.flags == 0) {
+    check_identity(tag_of(object), logged);
+    await_turn(count_word(object), static_cast<uint32_t>(logged.number - 1));
+    os::real().pthread_spin_lock(lock);
+    count_of(object).store(logged.number);
+  }
+  decision.done();
+  return logged.flags;
+}
+
+int OrderedSynchronisation::spin_unlock(pthread_spinlock_t* lock, os::CallSite) {
+  const int result = os::real().pthread_spin_unlock(lock);
+  if (!replica->leads())
+    if (TableObject* object = table_object(const_cast<const int*>(lock)))
+      pass_turn(count_word(object), static_cast<uint32_t>(count_of(object).load()));
+  return result;
+}
+
+int OrderedSynchronisation::barrier_wait(pthread_barrier_t* barrier, os::CallSite site) {
+  // Everybody waits for everybody: only who is told that it was the last is a decision.
+  if (current_activity()->id == 0) return os::real().pthread_barrier_wait(barrier);
+  Decision decision(site);
+  stm::LogEntry logged;
+  if (replica->leads()) {
+    decision.replay(&logged);
+    const int result = os::real().pthread_barrier_wait(barrier);
+    decision.log_acquire(0, result == PTHREAD_BARRIER_SERIAL_THREAD ? 1 : 0, AcquireForm::kBarrier,
+                         0);
+    return result;
+  }
+  const int own = os::real().pthread_barrier_wait(barrier);
+  if (!decision.replay(&logged)) {
+    decision.log_acquire(0, own == PTHREAD_BARRIER_SERIAL_THREAD ? 1 : 0, AcquireForm::kBarrier, 0);
+    return own;
+  }
+  decision.expect(logged, AcquireForm::kBarrier);
+  decision.done();
+  return logged.number == 1 ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
+}
+
+int OrderedSynchronisation::once(pthread_once_t* control, void (*routine)(), os::CallSite site) {
+  TableObject* object = table_object(control);
+  if (current_activity()->id == 0 || object == nullptr)
+    return os::real().pthread_once(control, routine);
+  Decision decision(site);
+  stm::LogEntry logged;
+  if (!decision.replay(&logged)) {
+    OnceCall call{routine, &decision, object, false};
+    OnceCall* outer = once_call;
+    once_call = &call;
+    const int result = os::real().pthread_once(control, run_once_routine);
+    once_call = outer;
+    if (!call.ran)
+      decision.log_acquire(identity_for_log(tag_of(object), decision), 0, AcquireForm::kOnce,
+                           result);
+    return result;
+  }
+  decision.expect(logged, AcquireForm::kOnce);
+  if (logged.number == 1) {
+    const int result = os::real().pthread_once(control, routine);
+    count_of(object).store(1);
+    announce_change(count_word(object));
+    decision.done();
+    return result;
+  }
+  // Another activity ran it in the leader; here too it must be that one.
+  while (count_of(object).load() == 0) await_change(count_word(object), 0);
+  decision.done();
+  return logged.flags;
+}
+
+}  // namespace auxin::replication

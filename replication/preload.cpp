@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The preload's entry: what libauxin.so does when it is loaded.
+//
+// Without a group it observes: join points and locks are counted, nothing is changed. In a group the
+// process becomes the replica as soon as an ORB is loaded that a join-point map names: at load for a
+// server that is linked to it, at a dlopen for others. Until then (a wrapper shell, env, setsid) it
+// does nothing and hands the environment on.
+//
+// Runs before main on the only thread; modules_changed runs on the thread that called dlopen.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "libmeta_os/counters.h"
+#include "libmeta_os/descriptor_table.h"
+#include "libmeta_os/guard.h"
+#include "libmeta_os/modules.h"
+#include "libmeta_os/real_calls.h"
+#include "libmeta_req/orb_binding.h"
+#include "metamarkers/interception.h"
+#include "metamarkers/join_point_map.h"
+#include "metamarkers/stack_inspection.h"
+#include "replication/activity.h"
+#include "replication/agreed_values.h"
+#include "replication/classification.h"
+#include "replication/environment.h"
+#include "replication/footprint.h"
+#include "replication/futex.h"
+#include "replication/group_end.h"
+#include "replication/keeper.h"
+#include "replication/kill_points.h"
+#include "replication/replica.h"
+#include "replication/report.h"
+#include "replication/request_events.h"
+#include "replication/request_flow.h"
+#include "replication/steward.h"
+
+namespace auxin::replication {
+namespace {
+
+void say(const char* text) {
+  raw_syscall(SYS_write, 2, reinterpret_cast<long>(text), static_cast<long>(strlen(text)));
+}
+
+[[noreturn]] void refuse(const char* sentence) {
+  say("auxin: ");
+  say(sentence);
+  say("\n");
+  raw_syscall(SYS_exit_group, 2);
+  for (;;) raw_syscall(SYS_pause);
+}
+
+std::vector<std::string> module_names() {
+  std::vector<std::string> names;
+  os::for_each_module(
+      [](const os::Module& module, void* to) {
+        static_cast<std::vector<std::string>*>(to)->push_back(module.name);
+      },
+      &names);
+  return names;
+}
+
+// Loads and installs the maps that match what is loaded; true if there is one.
+bool install_maps(const char* directory) {
+  static std::vector<markers::JoinPointMap>* installed = nullptr;
+  markers::ChosenMaps chosen = markers::choose_maps(directory, module_names());
+  if (!chosen.error.empty()) refuse(chosen.error.c_str());
+  if (chosen.maps.empty()) return false;
+  if (installed == nullptr) {
+    installed = new std::vector<markers::JoinPointMap>(std::move(chosen.maps));
+    for (const markers::JoinPointMap& map : *installed) {
+      map_classification().add_map(&map);
+      req::bind_orb(map);
+    }
+  }
+  for (const markers::JoinPointMap& map : *installed) markers::install(map);
+  return true;
+}
+
+std::string map_directory() {
+  if (const char* directory = getenv(kMapsVariable)) return directory;
+  if (replica != nullptr && replica->settings().map_directory[0] != '\0')
+    return replica->settings().map_directory;
+  return AUXIN_MAP_DIRECTORY;
+}
+
+// What the children of a replica must not inherit.
+void clear_environment() {
+  unsetenv(kGroupVariable);
+  unsetenv(kReplicaVariable);
+  const char* preload = getenv("LD_PRELOAD");
+  if (preload == nullptr) return;
+  std::string rest;
+  for (const char* at = preload; *at != '\0';) {
+    const size_t length = strcspn(at, ": ");
+    if (length > 0 && memmem(at, length, "libauxin", 8) == nullptr)
+      rest += (rest.empty() ? "" : ":") + std::string(at, length);
+    at += length;
+    at += strspn(at, ": ");
+  }
+  if (rest.empty()) {
+    unsetenv("LD_PRELOAD");
+  } else {
+    setenv("LD_PRELOAD", rest.c_str(), 1);
+  }
+}
+
+struct Membership {
+  std::string memory_path;
+  int id = -1;
+};
+Membership* membership = nullptr;  // what the environment asked for; null: no group
+
+void become_replica() {
+  if (Replica::join(membership->memory_path.c_str(), membership->id) == nullptr)
+    raw_syscall(SYS_exit_group, 2);
+  clear_environment();
+  prepare_kill_points();
+  const Settings& settings = replica->settings();
+  if (settings.style == Style::kSemiActive) {
+    if (settings.meta_object[0] != '\0') {
+      char error[512];
+      meta_object = load_meta_object(settings.meta_object, error, sizeof error);
+      if (meta_object == nullptr) refuse(error);
+    }
+    start_keeper();
+    start_steward();
+    set_thread_activity(kMainActivity);
+    install_request_flow({true, settings.compare == Compare::kBytes});
+    install_footprint(semi_active_footprint());
+  } else {
+    count_only();
+    install_request_flow({false, false});
+    install_footprint(counting_footprint());
+  }
+}
+
+class Process final : public os::ProcessFacet {
+ public:
+  void modules_changed() override {
+    os::MetaLevel meta;
+    const bool bound = install_maps(map_directory().c_str());
+    if (bound && membership != nullptr && replica == nullptr) become_replica();
+  }
+  void exiting(int status) override {
+    os::MetaLevel meta;
+    if (replicated()) end_group(status);
+  }
+  void forked_child() override { leave_group_in_child(); }
+};
+
+Process* process_facet() {
+  static Process instance;
+  return &instance;
+}
+
+__attribute__((constructor)) void load() {
+  os::MetaLevel meta;
+  const char* group = getenv(kGroupVariable);
+  const char* id = getenv(kReplicaVariable);
+  if (group != nullptr && id != nullptr) membership = new Membership{group, atoi(id)};
+  os::counters();
+  os::refresh_modules();
+  markers::prepare_stack_inspection();
+  prepare_report();
+  os::facets.process = process_facet();
+  os::classification = &map_classification();
+  const bool bound = install_maps(map_directory().c_str());
+  if (membership != nullptr && bound) {
+    become_replica();
+  } else {
+    install_request_flow({false, false});
+    install_footprint(counting_footprint());
+  }
+}
+
+}  // namespace
+}  // namespace auxin::replication

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/promotion.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "libmeta_os/counters.h"
+#include "libmeta_os/descriptor_table.h"
+#include "replication/connection.h"
+#include "replication/futex.h"
+#include "replication/kill_points.h"
+#include "replication/listener.h"
+#include "replication/log_writer.h"
+#include "replication/replay.h"
+#include "replication/replica.h"
+#include "replication/standard_output.h"
+
+namespace auxin::replication {
+namespace {
+
+constexpr uint32_t kFenceLookUs = 20'000;  // between two looks at whose thread it is
+constexpr uint64_t kDrainPatienceNs = 10'000'000'000;
+
+cpu_set_t cpus_before;
+bool bound_to_one_cpu = false;
+
+uint64_t realtime_ns() {
+  timespec now;
+  raw_syscall(SYS_clock_gettime, CLOCK_REALTIME, reinterpret_cast<long>(&now));
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// --- elect ---
+
+bool able(const ReplicaSlot& slot) {
+  const Role role = slot.role.load();
+  return (role == Role::kFollower || role == Role::kPromoting) && slot.excluded.load() == 0 &&
+         slot.life.seems_held();
+}
+
+// The live follower that is furthest on, or this one.
+int best_candidate() {
+  GroupControl& control = replica->control();
+  int best = replica->id();
+  bool best_able = able(replica->slot());
+  uint64_t best_position = replay.low();
+  for (int id = 0; id < kMaxReplicas; ++id) {
+    const ReplicaSlot& other = control.replicas[id];
+    if (id == replica->id() || !able(other)) continue;
+    const uint64_t position = other.position.load();
+    // A little further on is not worth the time of a hand-over.
+    if (!best_able || position > best_position + 256) {
+      best = id;
+      best_able = true;
+      best_position = position;
+    }
+  }
+  return best;
+}
+
+// --- fence ---
+
+// Waits until every thread of the process `pid` of replica `id` that could touch log or sockets has
+// ended. A later process of the same replica may be running already: it is left alone.
+void fence(int id, int pid) {
+  GroupControl& control = replica->control();
+  ReplicaSlot& old = control.replicas[id];
+  if (pid > 0 && old.pid.load() == pid && old.life.seems_held()) {
+    const long pidfd = raw_syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd >= 0) {
+      raw_syscall(SYS_pidfd_send_signal, pidfd, SIGKILL);
+      raw_syscall(SYS_close, pidfd);
+    }
+  }
+  // Blocked, not spinning: the dying threads need the processor.
+  for (ThreadSlot& thread : control.threads[id]) {
+    while (thread.pid.load() == pid && thread.life.seems_held()) {
+      const auto taken = thread.life.lock_for(real_mutex_calls(), kFenceLookUs);
+      if (taken == stm::RobustLock::Taken::kBusy) continue;
+      thread.life.unlock(real_mutex_calls());
+      break;
+    }
+  }
+}
+
+// --- the promotion record ---
+
+void record_promotion(int from, uint64_t detected_ns, uint64_t fenced_ns) {
+  GroupControl& control = replica->control();
+  const uint32_t index = control.promotion_count.load();
+  PromotionRecord& record = control.promotions[index % kMaxPromotions];
+  record.sequence.fetch_add(1);
+  record.epoch = control.epoch.load();
+  record.from = from;
+  record.to = replica->id();
+  record.reason = 0;
+  record.time_basis = 0;
+  record.detect_us = 0;
+  record.serve_us = (monotonic_ns() - detected_ns) / 1000;
+  (void)fenced_ns;
+  record.at_realtime_ns = realtime_ns();
+  record.log_position = replica->log().end();
+  record.sequence.fetch_add(1);
+  control.promotion_count.store(index + 1);
+}
+
+void carry_counts_over() {
+  // What earlier leaders counted becomes the base of this one's.
+  GroupControl& control = replica->control();
+  const uint32_t classes = control.class_count.load();
+  for (uint32_t i = 0; i < classes; ++i) {
+    control.base_rows[i].total += control.leader_rows[i].total;
+    control.base_rows[i].intercepted += control.leader_rows[i].intercepted;
+    control.base_rows[i].ordered += control.leader_rows[i].ordered;
+    control.leader_rows[i] = os::CounterRow{};
+  }
+}
+
+void release_cpu() {
+  if (!bound_to_one_cpu) return;
+  // Every thread of the process: the binding was inherited by those made since.
+  char path[] = "/proc/self/task";
+  const long directory = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path), 0200000);
+  if (directory < 0) return;
+  alignas(8) char buffer[4096];
+  sched_param parameters{};
+  for (;;) {
+    const long size =
+        raw_syscall(SYS_getdents64, directory, reinterpret_cast<long>(buffer), sizeof buffer);
+    if (size <= 0) break;
+    for (long at = 0; at < size;) {
+      struct Entry {
+        uint64_t inode;
+        int64_t offset;
+        uint16_t length;
+        uint8_t type;
+        char name[1];
+      };
+      const Entry* entry = reinterpret_cast<const Entry*>(buffer + at);
+      long tid = 0;
+      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
+        tid = tid * 10 + (*digit - '0');
+      if (tid > 0) {
+        raw_syscall(SYS_sched_setscheduler, tid, SCHED_OTHER, reinterpret_cast<long>(&parameters));
+        raw_syscall(SYS_sched_setaffinity, tid, sizeof cpus_before,
+                    reinterpret_cast<long>(&cpus_before));
+      }
+      at += entry->length;
+    }
+  }
+  raw_syscall(SYS_close, directory);
+}
+
+void announce_leader() {
+  GroupControl& control = replica->control();
+  control.leader_pid.store(replica->pid());
+  control.leader_keeper_pid.store(replica->slot().keeper_pid.load());
+  control.leader.store(replica->id());
+}
+
+void append_epoch() {
+  stm::LogEntry entry{};
+  entry.kind = kEpoch;
+  entry.object = replica->control().epoch.load();
+  entry.number = static_cast<uint64_t>(replica->id());
+  append(entry);
+}
+
+}  // namespace
+
+void follow_on_one_cpu() {
+  if (replica->settings().follower_one_cpu == 0) return;
+  if (raw_syscall(SYS_sched_getaffinity, 0, sizeof cpus_before,
+                  reinterpret_cast<long>(&cpus_before)) < 0)
+    return;
+  int count = CPU_COUNT(&cpus_before);
+  if (count < 2) return;
+  // Followers spread over the processors from the last one on.
+  int wanted = count - 1 - replica->id() % count;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &cpus_before) || wanted-- != 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_param parameters{};
+    for (const long tid : {static_cast<long>(replica->pid()), raw_syscall(SYS_gettid)}) {
+      raw_syscall(SYS_sched_setaffinity, tid, sizeof one, reinterpret_cast<long>(&one));
+      raw_syscall(SYS_sched_setscheduler, tid, SCHED_BATCH, reinterpret_cast<long>(&parameters));
+    }
+    bound_to_one_cpu = true;
+    return;
+  }
+}
+
+void lead_from_the_start() {
+  GroupControl& control = replica->control();
+  announce_leader();
+  control.group_pid.store(replica->pid());
+  control.epoch.store(1);
+  control.rejoin_possible.store(1);
+  replica->slot().role.store(Role::kLeader);
+  control.phase.store(GroupPhase::kRunning);
+  replica->memory().reserve_log(1 << 14, 4 << 20);
+  replica->set_mode(Mode::kLeader);
+  append_epoch();
+}
+
+bool promote() {
+  GroupControl& control = replica->control();
+  const uint64_t detected_ns = monotonic_ns();
+  const int best = best_candidate();
+  if (best != replica->id()) {
+    control.nominee.store(best);
+    return false;
+  }
+  const int from = control.leader.load();
+  kill_point(KillPoint::kPromotionElected);
+  replica->slot().role.store(Role::kPromoting);
+  const int from_keeper = control.leader_keeper_pid.load();
+  if (from >= 0) fence(from, control.leader_pid.load());
+  announce_leader();  // from now on this process is to be fenced by the next
+  const uint64_t fenced_ns = monotonic_ns();
+  kill_point(KillPoint::kPromotionFenced);
+
+  replica->log().seal_holes();
+  kill_point(KillPoint::kPromotionSealed);
+  control.epoch.fetch_add(1);
+  append_epoch();
+  kill_point(KillPoint::kPromotionEpoch);
+
+  // Everything that was logged must be known here before bytes are counted.
+  const uint64_t end = replica->log().end();
+  while (replay.read_position() < end) {
+    if (replay.pump() == 0) sleep_ns(100'000);
+  }
+  Connection::for_each_open([](Connection& c, void*) { c.fetch(); }, nullptr);
+  kill_point(KillPoint::kPromotionFetched);
+  Listener::adopt_orphans(from_keeper);
+  kill_point(KillPoint::kPromotionAdopted);
+  Connection::for_each_open([](Connection& c, void*) { c.recover_input(); }, nullptr);
+  kill_point(KillPoint::kPromotionInput);
+  Connection::for_each_open([](Connection& c, void*) { c.recover_output(); }, nullptr);
+  kill_point(KillPoint::kPromotionOutput);
+
+  replica->set_mode(Mode::kPromoting);
+  release_cpu();
+  carry_counts_over();
+  const uint64_t final_end = replica->log().end();
+  uint64_t last_low = 0, moved_ns = monotonic_ns();
+  while (replay.low() < final_end) {
+    if (replay.pump() == 0) sleep_ns(50'000);
+    if (replay.low() != last_low) {
+      last_low = replay.low();
+      moved_ns = monotonic_ns();
+    } else if (monotonic_ns() - moved_ns > kDrainPatienceNs) {
+      replica->leave_group(Role::kDead,
+                           "a promotion can't finish: a logged decision is not reached here");
+    }
+  }
+  kill_point(KillPoint::kPromotionDrained);
+
+  Connection::for_each_open([](Connection& c, void*) { c.publish_holder(); }, nullptr);
+  Listener::publish_holders();
+  release_standard_output();
+  os::set_any_virtual(false);
+  replica->set_mode(Mode::kLeader);
+  replay.wake_everything();
+  replica->slot().role.store(Role::kLeader);
+  replica->slot().ready.store(1);
+  control.phase.store(GroupPhase::kRunning);
+  record_promotion(from, detected_ns, fenced_ns);
+  kill_point(KillPoint::kPromotionServing);
+  return true;
+}
+
+void flush_pending_output() {
+  Connection::for_each_open([](Connection& connection, void*) {
+    if (connection.needs_flush()) connection.flush();
+  }, nullptr);
+}
+
+}  // namespace auxin::replication

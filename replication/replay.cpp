@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/replay.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "replication/connection.h"
+#include "replication/divergence.h"
+#include "replication/listener.h"
+#include "replication/replica.h"
+#include "stmemu/check.h"
+
+namespace auxin::replication {
+
+Replay replay;
+
+namespace {
+
+constexpr int kPumpBatch = 1024;  // entries in one go, so that the lock is free in between
+constexpr uint64_t kSleepNs = 200'000'000;  // a lost wake-up costs this, not the group
+
+thread_local constinit Waiter this_waiter;
+
+template <typename T>
+T* map_array(size_t count) {
+  void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  CHECK(memory != MAP_FAILED, "no memory for the replay tables");
+  return static_cast<T*>(memory);
+}
+
+}  // namespace
+
+Waiter& Replay::this_thread_waiter() { return this_waiter; }
+
+void Replay::start(uint64_t begin) {
+  links_ = map_array<uint32_t>(kWindow);
+  consumed_bits_ = map_array<uint64_t>(kWindow / 64);
+  sends_ = map_array<uint64_t>(kWindow);
+  records_ = map_array<ActivityRecord>(kRecords);
+  read_position_ = begin;
+  low_.store(begin, std::memory_order_release);
+}
+
+// --- waiting ---
+
+void Replay::enqueue(WaitQueue& queue, Waiter& waiter) {
+  CHECK(waiter.queue == nullptr, "a thread waits in one queue at a time");
+  waiter.queue = &queue;
+  waiter.next = queue.first;
+  queue.first = &waiter;
+  waiter.previous_sleeper = nullptr;
+  waiter.next_sleeper = sleepers_;
+  if (sleepers_ != nullptr) sleepers_->previous_sleeper = &waiter;
+  sleepers_ = &waiter;
+}
+
+void Replay::dequeue(Waiter& waiter) {
+  if (waiter.queue == nullptr) return;
+  for (Waiter** link = &waiter.queue->first; *link != nullptr; link = &(*link)->next) {
+    if (*link == &waiter) {
+      *link = waiter.next;
+      break;
+    }
+  }
+  if (waiter.previous_sleeper != nullptr) {
+    waiter.previous_sleeper->next_sleeper = waiter.next_sleeper;
+  } else {
+    sleepers_ = waiter.next_sleeper;
+  }
+  if (waiter.next_sleeper != nullptr)
+    waiter.next_sleeper->previous_sleeper = waiter.previous_sleeper;
+  waiter.queue = nullptr;
+}
+
+namespace {
+
+void wake(Waiter& waiter) {
+  waiter.word.fetch_add(1, std::memory_order_release);
+  if (waiter.event_fd >= 0) {
+    const uint64_t one = 1;
+    raw_syscall(SYS_write, waiter.event_fd, reinterpret_cast<long>(&one), sizeof one);
+  } else {
+    futex_wake(&waiter.word, 1);
+  }
+}
+
+}  // namespace
+
+void Replay::wake_locked(WaitQueue& queue) {
+  while (queue.first != nullptr) {
+    Waiter& waiter = *queue.first;
+    dequeue(waiter);
+    wake(waiter);
+  }
+}
+
+bool Replay::wait_locked(WaitQueue& queue, uint64_t timeout_ns) {
+  Waiter& waiter = this_waiter;
+  const uint32_t seen = waiter.word.load(std::memory_order_relaxed);
+  enqueue(queue, waiter);
+  lock_.unlock();
+  const uint64_t sleep = timeout_ns != 0 && timeout_ns < kSleepNs ? timeout_ns : kSleepNs;
+  const long result = futex_wait(&waiter.word, seen, sleep);
+  lock_.lock();
+  dequeue(waiter);
+  return result != -ETIMEDOUT || waiter.word.load(std::memory_order_relaxed) != seen;
+}
+
+void Replay::wake_everything() {
+  FutexGuard guard(lock_);
+  while (sleepers_ != nullptr) {
+    Waiter& waiter = *sleepers_;
+    dequeue(waiter);
+    wake(waiter);
+  }
+}
+
+void Replay::add_poller_locked(Waiter& waiter, bool saw_undeliverable) {
+  enqueue(pollers_, waiter);
+  if (saw_undeliverable) pollers_gated_ = true;
+}
+
+void Replay::remove_poller_locked(Waiter& waiter) { dequeue(waiter); }
+
+// --- queues of positions ---
+
+void Replay::append_to(PositionQueue& queue, uint64_t position) {
+  links_[position % kWindow] = 0;
+  if (queue.empty()) {
+    queue.head = position;
+  } else {
+    // The distance is below kWindow: both are in the window.
+    links_[queue.tail % kWindow] = static_cast<uint32_t>(position - queue.tail);
+  }
+  queue.tail = position;
+}
+
+void Replay::pop_locked(PositionQueue& queue) {
+  const uint32_t distance = links_[queue.head % kWindow];
+  if (distance == 0) {
+    queue = PositionQueue{};
+  } else {
+    queue.head += distance;
+  }
+}
+
+stm::LogEntry Replay::entry_at(uint64_t position) const {
+  stm::LogEntry entry;
+  const auto read = replica->log().read(position, &entry);
+  if (read != stm::StableLog::Read::kEntry)
+    diverge("the log's entry %llu can't be read again (%s)",
+            static_cast<unsigned long long>(position),
+            read == stm::StableLog::Read::kCorrupt ? "its checksum differs" : "it was released");
+  return entry;
+}
+
+// --- what has been consumed ---
+
+void Replay::consumed_locked(uint64_t position) {
+  consumed_bits_[position % kWindow / 64] |= 1ull << (position % 64);
+  uint64_t low = low_.load(std::memory_order_relaxed);
+  if (position != low) return;
+  while (low < read_position_) {
+    uint64_t& bits = consumed_bits_[low % kWindow / 64];
+    const uint64_t bit = 1ull << (low % 64);
+    if ((bits & bit) == 0) break;
+    bits &= ~bit;
+    ++low;
+  }
+  low_.store(low, std::memory_order_release);
+  replica->slot().position.store(low, std::memory_order_relaxed);
+}
+
+void Replay::consumed(uint64_t position) {
+  FutexGuard guard(lock_);
+  consumed_locked(position);
+}
+
+bool Replay::deliverable(uint64_t position) const {
+  return sends_head_ == sends_tail_ || sends_[sends_head_ % kWindow] > position;
+}
+
+void Replay::send_reached_locked(uint64_t position) {
+  // Sends are reached out of order by different activities: mark, then drop reached ones in front.
+  for (uint32_t i = sends_head_; i != sends_tail_; ++i) {
+    if ((sends_[i % kWindow] & ~(1ull << 63)) == position) {
+      sends_[i % kWindow] |= 1ull << 63;
+      break;
+    }
+  }
+  const uint32_t before = sends_head_;
+  while (sends_head_ != sends_tail_ && (sends_[sends_head_ % kWindow] >> 63) != 0) ++sends_head_;
+  if (sends_head_ == before) return;
+  wake_locked(gated_);
+  if (pollers_gated_) {
+    pollers_gated_ = false;
+    wake_pollers_locked();
+  }
+}
+
+void Replay::send_reached(uint64_t position) {
+  FutexGuard guard(lock_);
+  send_reached_locked(position);
+  consumed_locked(position);
+}
+
+// --- activities ---
+
+Replay::ActivityRecord* Replay::find(uint64_t id, bool make) {
+  ActivityRecord** bucket = &buckets_[(id * 0x9E3779B97F4A7C15ull) >> 52];
+  static_assert(kBuckets == 1u << 12);
+  for (ActivityRecord* record = *bucket; record != nullptr; record = record->next)
+    if (record->id == id) return record;
+  if (!make) return nullptr;
+  ActivityRecord* record = free_records_;
+  if (record != nullptr) {
+    free_records_ = record->next;
+  } else {
+    if (fresh_records_ == kRecords) diverge("more activities at once than can be replayed");
+    record = &records_[fresh_records_++];
+  }
+  *record = ActivityRecord{id, {}, {}, *bucket};
+  *bucket = record;
+  return record;
+}
+
+void Replay::release(ActivityRecord* record) {
+  ActivityRecord** link = &buckets_[(record->id * 0x9E3779B97F4A7C15ull) >> 52];
+  while (*link != record) link = &(*link)->next;
+  *link = record->next;
+  record->next = free_records_;
+  free_records_ = record;
+}
+
+bool Replay::decision_waiting(uint64_t activity) {
+  FutexGuard guard(lock_);
+  ActivityRecord* record = find(activity, false);
+  return record != nullptr && !record->queue.empty();
+}
+
+Replay::Step Replay::next_decision(uint64_t activity, uint32_t step, stm::LogEntry* entry,
+                                   uint64_t* position) {
+  lock_.lock();
+  for (;;) {
+    ActivityRecord* record = find(activity, true);
+    if (!record->queue.empty()) {
+      *position = record->queue.head;
+      pop_locked(record->queue);
+      const bool idle = record->queue.empty() && record->waiters.first == nullptr;
+      if (idle) release(record);
+      lock_.unlock();
+      *entry = entry_at(*position);
+      if (entry->step != step || entry->activity != activity)
+        diverge("activity %llx makes its decision %u where the leader made its %u (entry %llu)",
+                static_cast<unsigned long long>(activity), step, entry->step,
+                static_cast<unsigned long long>(*position));
+      return Step::kLogged;
+    }
+    if (replica->leads()) {
+      if (record->waiters.first == nullptr) release(record);
+      lock_.unlock();
+      return Step::kLive;
+    }
+    if (pump_locked() > 0) continue;
+    wait_locked(record->waiters, 0);
+  }
+}
+
+void Replay::finished(uint64_t activity) {
+  FutexGuard guard(lock_);
+  ActivityRecord* record = find(activity, false);
+  if (record == nullptr) return;
+  if (!record->queue.empty()) {
+    const uint64_t at = record->queue.head;
+    diverge("activity %llx ended here but made another decision in the leader (entry %llu)",
+            static_cast<unsigned long long>(activity), static_cast<unsigned long long>(at));
+  }
+  if (record->waiters.first == nullptr) release(record);
+}
+
+// --- the pump ---
+
+int Replay::pump() {
+  FutexGuard guard(lock_);
+  return pump_locked();
+}
+
+int Replay::pump_locked() {
+  if (replica->leads()) return 0;
+  int taken = 0;
+  while (taken < kPumpBatch) {
+    if (read_position_ - low_.load(std::memory_order_relaxed) >= kWindow - 1) break;
+    stm::LogEntry entry;
+    const auto read = replica->log().read(read_position_, &entry);
+    if (read == stm::StableLog::Read::kNotYet) break;
+    if (read == stm::StableLog::Read::kReleased)
+      diverge("the log no longer holds entry %llu, which this replica needs next",
+              static_cast<unsigned long long>(read_position_));
+    if (read == stm::StableLog::Read::kCorrupt)
+      diverge("the log's entry %llu is damaged: its checksum differs",
+              static_cast<unsigned long long>(read_position_));
+    const uint64_t position = read_position_++;
+    dispatch(position, entry);
+    ++taken;
+  }
+  return taken;
+}
+
+void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
+  switch (static_cast<Kind>(entry.kind)) {
+    case kHoleEntry:
+    case kEpoch:
+    case kExit:
+      consumed_locked(position);
+      return;
+    case kAccept: {
+      Listener* listener = Listener::find(entry.number >> 32);
+      CHECK(listener != nullptr, "a connection is accepted on a listener of the log");
+      append_to(listener->queue(), position);
+      Connection::accepted(position, entry);
+      wake_locked(listener->waiters());
+      if (listener->take_polled()) wake_pollers_locked();
+      return;
+    }
+    case kReceive:
+    case kReceiveEnd: {
+      Connection* connection = Connection::find(entry.object);
+      if (connection == nullptr || connection->closed_here()) {
+        consumed_locked(position);  // this replica's ORB has given the connection up already
+        return;
+      }
+      connection->note_received(entry);
+      append_to(connection->queue(), position);
+      wake_locked(connection->waiters());
+      if (connection->take_polled()) wake_pollers_locked();
+      return;
+    }
+    case kShutdown:
+    case kClose: {
+      if (Connection* connection = Connection::find(entry.object)) {
+        connection->note_event(entry);
+        wake_locked(connection->waiters());
+        if (connection->take_polled()) wake_pollers_locked();
+      }
+      consumed_locked(position);
+      return;
+    }
+    case kSend:
+      if (Connection* connection = Connection::find(entry.object))
+        connection->note_send(position, entry);
+      if (entry.activity == 0) {  // the ORB's own message: nobody here sends it
+        consumed_locked(position);
+        return;
+      }
+      sends_[sends_tail_++ % kWindow] = position;
+      break;
+    case kListener:
+      Listener::announced(position, entry);
+      break;
+    case kConnect:
+      Connection::connected(position, entry);
+      break;
+    case kAcquire:
+    case kValue:
+      break;
+    default:
+      diverge("entry %llu is of a kind (%u) that this version does not know",
+              static_cast<unsigned long long>(position), entry.kind);
+  }
+  ActivityRecord* record = find(entry.activity, true);
+  append_to(record->queue, position);
+  wake_locked(record->waiters);
+}
+
+}  // namespace auxin::replication

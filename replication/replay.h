@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Replay: how a follower takes its decisions from the log.
+//
+// One pump thread reads the log in order, in batches, and hands each entry to whom it belongs: an
+// activity's queue of decisions, a connection's queue of received chunks, a listener's queue of
+// accepted connections. The application's threads take entries from the queue they need and sleep on
+// a word of their own when it is empty. Entries stay in the log; queues are chains of positions.
+//
+//   log ─▶ pump ─▶ activity A: Acquire, Value, Send …   ◀─ thread that runs A
+//               ─▶ connection c: Receive, Receive …       ◀─ thread in recv or poll on c
+//               ─▶ listener l: Accept …                   ◀─ thread in accept or poll on l
+//
+// `position` (the low-water mark) is the lowest position not yet consumed. The pump never runs more
+// than kWindow entries ahead of it: memory is bounded.
+//
+// Causality through the client: a received chunk is delivered only when every send that stands
+// before it in the log has been reached here (DESIGN 4.3). The leader logs a send before it
+// happens and a receive after it happened, so log order contains the order that a client can see.
+//
+// Thread safety: everything is under one lock; waits happen outside it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "replication/futex.h"
+#include "replication/log_entry.h"
+
+namespace auxin::replication {
+
+class Connection;
+class Listener;
+
+inline constexpr uint32_t kWindow = 16384;  // entries; a power of two
+inline constexpr uint64_t kNoPosition = ~0ull;
+
+struct WaitQueue;
+
+// One thread's place to sleep. Lives in thread-local storage.
+struct Waiter {
+  std::atomic<uint32_t> word{0};
+  Waiter* next = nullptr;      // in the WaitQueue it sleeps in
+  WaitQueue* queue = nullptr;  // null: not waiting
+  Waiter* next_sleeper = nullptr;      // all waiting threads of the process
+  Waiter* previous_sleeper = nullptr;
+  int event_fd = -1;           // a poller's: written instead of waking the word
+};
+
+// Threads that wait for one thing. Under the replay lock.
+struct WaitQueue {
+  Waiter* first = nullptr;
+};
+
+// A chain of log positions through Replay's links.
+struct PositionQueue {
+  uint64_t head = kNoPosition;
+  uint64_t tail = kNoPosition;
+  bool empty() const { return head == kNoPosition; }
+};
+
+class Replay {
+ public:
+  // Called before the pump runs. `begin`: where this replica starts to read.
+  void start(uint64_t begin);
+
+  // --- for the application's threads ---
+
+  enum class Step { kLogged, kLive };
+  // The next decision of the activity: fills entry and its position. kLive: nothing is logged and
+  // this replica leads now: decide freely. Blocks until one of the two. `step` is checked against
+  // the entry: a difference is divergence.
+  Step next_decision(uint64_t activity, uint32_t step, stm::LogEntry* entry, uint64_t* position);
+  // Whether a decision for the activity is at hand, without waiting.
+  bool decision_waiting(uint64_t activity);
+  // The entry at `position` has taken effect here.
+  void consumed(uint64_t position);
+  // The send at `position` has been reached here: consumed, and what it held back may be delivered.
+  void send_reached(uint64_t position);
+  // The activity has ended here; its record may go.
+  void finished(uint64_t activity);
+
+  // A connection's or listener's queue, to be used under lock().
+  FutexLock& lock() { return lock_; }
+  // True if the chunk at `position` may be delivered (causality). Under the lock.
+  bool deliverable(uint64_t position) const;
+  void pop_locked(PositionQueue& queue);       // the head
+  void consumed_locked(uint64_t position);
+  stm::LogEntry entry_at(uint64_t position) const;
+
+  // Sleeps until something may have changed for the queue's owner, at most timeout_ns (0: for
+  // ever). The lock is held on entry and on return. Returns false on time-out.
+  bool wait_locked(WaitQueue& queue, uint64_t timeout_ns);
+  // The same for a chunk that is there but not deliverable yet.
+  bool wait_deliverable_locked(uint64_t timeout_ns) { return wait_locked(gated_, timeout_ns); }
+
+  // For a thread that is about to sleep, lock held: reads on first.
+  int pump_locked_for_waiter() { return pump_locked(); }
+
+  // All waits of this process return and look again: the mode has changed.
+  void wake_everything();
+
+  // Pollers: threads in a poll over virtual descriptors. They are woken through their event_fd.
+  void add_poller_locked(Waiter& waiter, bool saw_undeliverable);
+  void remove_poller_locked(Waiter& waiter);
+  void wake_locked(WaitQueue& queue);
+  void wake_pollers_locked() { wake_locked(pollers_); }
+
+  // --- for the pump (and the steward while it promotes) ---
+
+  // Reads on and hands out; returns the number of entries taken. Never blocks for long.
+  int pump();
+  uint64_t read_position() const { return read_position_; }
+  uint64_t low() const { return low_.load(std::memory_order_acquire); }
+
+  static Waiter& this_thread_waiter();
+
+ private:
+  struct ActivityRecord {
+    uint64_t id;
+    PositionQueue queue;
+    WaitQueue waiters;
+    ActivityRecord* next;   // in its bucket or in the free list
+  };
+  ActivityRecord* find(uint64_t id, bool make);
+  void release(ActivityRecord* record);
+  void append_to(PositionQueue& queue, uint64_t position);
+  int pump_locked();
+  void dispatch(uint64_t position, const stm::LogEntry& entry);
+  void enqueue(WaitQueue& queue, Waiter& waiter);
+  void dequeue(Waiter& waiter);
+  void send_reached_locked(uint64_t position);
+
+  static constexpr uint32_t kBuckets = 4096;
+  static constexpr uint32_t kRecords = kWindow + 4096;
+
+  FutexLock lock_;
+  std::atomic<uint64_t> low_{0};
+  uint64_t read_position_ = 0;
+  uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
+  uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
+  uint64_t* sends_ = nullptr;        // ring of positions of sends not yet reached, in order
+  uint32_t sends_head_ = 0, sends_tail_ = 0;
+  ActivityRecord* records_ = nullptr;
+  ActivityRecord* free_records_ = nullptr;
+  uint32_t fresh_records_ = 0;
+  ActivityRecord* buckets_[kBuckets] = {};
+  WaitQueue gated_;                  // threads with a chunk that is not deliverable yet
+  WaitQueue pollers_;
+  bool pollers_gated_ = false;       // some poller saw an undeliverable chunk
+  Waiter* sleepers_ = nullptr;
+};
+
+extern Replay replay;
+
+}  // namespace auxin::replication

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/replica.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+
+#include <new>
+
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+#include "replication/futex.h"
+#include "stmemu/check.h"
+
+namespace auxin::replication {
+
+Replica* replica = nullptr;
+
+namespace {
+
+alignas(Replica) char replica_storage[sizeof(Replica)];
+thread_local constinit ThreadSlot* thread_slot = nullptr;
+
+void say(const char* text) {
+  raw_syscall(SYS_write, 2, reinterpret_cast<long>(text), static_cast<long>(strlen(text)));
+}
+
+uint64_t own_start_time_ticks() {
+  char buffer[512];
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/proc/self/stat"), 0);
+  if (fd < 0) return 0;
+  const long size = raw_syscall(SYS_read, fd, reinterpret_cast<long>(buffer), sizeof(buffer) - 1);
+  raw_syscall(SYS_close, fd);
+  if (size <= 0) return 0;
+  buffer[size] = '\0';
+  const char* field = strrchr(buffer, ')');
+  for (int skipped = 0; field != nullptr && skipped < 20; ++skipped) field = strchr(field + 1, ' ');
+  uint64_t ticks = 0;
+  if (field != nullptr)
+    for (++field; *field >= '0' && *field <= '9'; ++field) ticks = ticks * 10 + (*field - '0');
+  return ticks;
+}
+
+}  // namespace
+
+const stm::MutexCalls& real_mutex_calls() {
+  static const stm::MutexCalls calls = {
+      os::real().pthread_mutex_lock, os::real().pthread_mutex_trylock,
+      os::real().pthread_mutex_clocklock, os::real().pthread_mutex_unlock,
+      pthread_mutex_consistent};
+  return calls;
+}
+
+Replica::Replica(stm::StableMemory&& memory, int id)
+    : memory_(std::move(memory)),
+      control_(static_cast<GroupControl*>(memory_.control())),
+      log_(memory_),
+      id_(id),
+      pid_(static_cast<int>(raw_syscall(SYS_getpid))) {}
+
+Replica* Replica::join(const char* memory_path, int id) {
+  auto memory = stm::StableMemory::open(memory_path, kControlVersion);
+  if (!memory) {
+    say("auxin: this process can't join its group: ");
+    say(memory.error().c_str());
+    say("\n");
+    return nullptr;
+  }
+  if (id < 0 || id >= kMaxReplicas) {
+    say("auxin: AUXIN_REPLICA is not a replica's number; start servers with `auxin run`\n");
+    return nullptr;
+  }
+  Replica* made = new (replica_storage) Replica(std::move(*memory), id);
+  ReplicaSlot& slot = made->slot();
+  slot.start_time_ticks.store(own_start_time_ticks());
+  slot.position.store(made->log_.begin());
+  slot.excluded.store(0);
+  slot.ready.store(0);
+  slot.keeper_pid.store(0);
+  slot.message[0] = '\0';
+  slot.role.store(Role::kJoining);
+  slot.pid.store(made->pid_);
+  replica = made;
+  return made;
+}
+
+char* Replica::landing(int connection_slot) {
+  return static_cast<char*>(memory_.control()) + kLandingOffset +
+         static_cast<uint64_t>(connection_slot) * kLandingSizeBytes;
+}
+
+ThreadSlot* Replica::enter() {
+  if (__builtin_expect(thread_slot != nullptr, 1)) return thread_slot;
+  os::MetaLevel meta;
+  for (ThreadSlot& candidate : control_->threads[id_]) {
+    if (candidate.life.seems_held()) continue;
+    const auto taken = candidate.life.try_lock(real_mutex_calls());
+    if (taken == stm::RobustLock::Taken::kClean || taken == stm::RobustLock::Taken::kOwnerDied) {
+      candidate.activity.store(0, std::memory_order_relaxed);
+      candidate.pid.store(pid_, std::memory_order_relaxed);
+      candidate.tid.store(static_cast<int>(raw_syscall(SYS_gettid)), std::memory_order_relaxed);
+      thread_slot = &candidate;
+      return thread_slot;
+    }
+  }
+  leave_group(Role::kDead, "more threads than a replica may have touch its log or sockets");
+}
+
+void Replica::leave_group(Role role, const char* reason) {
+  ReplicaSlot& own = slot();
+  size_t length = strnlen(reason, sizeof(own.message) - 1);
+  memcpy(own.message, reason, length);
+  own.message[length] = '\0';
+  own.role.store(role);
+  say("auxin: ");
+  say(reason);
+  say("\n");
+  raw_syscall(SYS_kill, pid_, SIGKILL);
+  for (;;) raw_syscall(SYS_pause);
+}
+
+void note_unsupported(const char* text) {
+  if (replica == nullptr) return;
+  for (UnsupportedNote& note : replica->control().unsupported) {
+    uint32_t state = note.used.load(std::memory_order_acquire);
+    if (state == 2 && strncmp(note.text, text, sizeof(note.text) - 1) == 0) return;
+    if (state == 0 && note.used.compare_exchange_strong(state, 1)) {
+      const size_t length = strnlen(text, sizeof(note.text) - 1);
+      memcpy(note.text, text, length);
+      note.text[length] = '\0';
+      note.used.store(2, std::memory_order_release);
+      return;
+    }
+  }
+}
+
+}  // namespace auxin::replication

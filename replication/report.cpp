@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/report.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "libmeta_os/counters.h"
+#include "libmeta_os/guard.h"
+#include "replication/environment.h"
+#include "replication/futex.h"
+
+namespace auxin::replication {
+namespace {
+
+std::string* report_path = nullptr;
+int reporting_pid = 0;
+
+struct Text {
+  std::string content;
+  __attribute__((format(printf, 2, 3))) void add(const char* format, ...) {
+    char piece[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(piece, sizeof piece, format, arguments);
+    va_end(arguments);
+    content += piece;
+  }
+  void add_name(const char* name) {
+    content += '"';
+    for (; *name != '\0'; ++name) {
+      if (*name == '"' || *name == '\\') content += '\\';
+      if (static_cast<unsigned char>(*name) >= 0x20) content += *name;
+    }
+    content += '"';
+  }
+};
+
+using Name = const char* (*)(const os::SiteClass&);
+
+// One list, summed over the site classes with the same name.
+void add_rows(Text& text, const os::CounterRow* rows, const char* key, Name name_of) {
+  const os::CounterBlock& block = os::counters();
+  const uint32_t count = block.class_count.load();
+  text.add("  \"by_%s\": [", key);
+  bool first = true;
+  for (uint32_t i = 0; i < count; ++i) {
+    const char* name = name_of(block.classes[i]);
+    bool seen = false;
+    for (uint32_t j = 0; j < i && !seen; ++j) seen = strcmp(name_of(block.classes[j]), name) == 0;
+    if (seen) continue;
+    os::CounterRow sum{};
+    for (uint32_t j = i; j < count; ++j) {
+      if (strcmp(name_of(block.classes[j]), name) != 0) continue;
+      sum.total += rows[j].total;
+      sum.intercepted += rows[j].intercepted;
+      sum.ordered += rows[j].ordered;
+    }
+    if (sum.total == 0) continue;
+    text.add("%s\n    {\"%s\": ", first ? "" : ",", key);
+    text.add_name(name);
+    text.add(", \"total\": %" PRIu64 ", \"intercepted\": %" PRIu64 ", \"ordered\": %" PRIu64 "}",
+             sum.total, sum.intercepted, sum.ordered);
+    first = false;
+  }
+  text.add("\n  ]");
+}
+
+__attribute__((destructor)) void write_report() {
+  if (report_path == nullptr || raw_syscall(SYS_getpid) != reporting_pid) return;
+  os::MetaLevel meta;
+  static os::CounterRow rows[os::kMaxSiteClasses];
+  os::sum_counters(rows);
+  os::CounterRow all{};
+  for (const os::CounterRow& row : rows) {
+    all.total += row.total;
+    all.intercepted += row.intercepted;
+    all.ordered += row.ordered;
+  }
+  const uint64_t requests = os::counters().requests.load();
+  const double per = requests > 0 ? 1.0 / static_cast<double>(requests) : 0.0;
+  Text text;
+  text.add("{\n  \"schema\": 1, \"pid\": %d, \"requests\": %" PRIu64 ",\n", reporting_pid, requests);
+  text.add("  \"total\": %" PRIu64 ", \"intercepted\": %" PRIu64 ", \"ordered\": %" PRIu64 ",\n",
+           all.total, all.intercepted, all.ordered);
+  text.add("  \"per_request\": {\"total\": %.3f, \"intercepted\": %.3f, \"ordered\": %.3f},\n",
+           static_cast<double>(all.total) * per, static_cast<double>(all.intercepted) * per,
+           static_cast<double>(all.ordered) * per);
+  add_rows(text, rows, "library", [](const os::SiteClass& c) -> const char* { return c.library; });
+  text.add(",\n");
+  add_rows(text, rows, "join_point",
+           [](const os::SiteClass& c) -> const char* { return c.join_point; });
+  text.add("\n}\n");
+  std::string path;
+  for (size_t i = 0; i < report_path->size(); ++i) {
+    if (report_path->compare(i, 2, "%p") == 0) {
+      path += std::to_string(reporting_pid);
+      ++i;
+    } else {
+      path += (*report_path)[i];
+    }
+  }
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path.c_str()),
+                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  raw_syscall(SYS_write, fd, reinterpret_cast<long>(text.content.data()),
+              static_cast<long>(text.content.size()));
+  raw_syscall(SYS_close, fd);
+}
+
+}  // namespace
+
+void prepare_report() {
+  const char* path = getenv(kReportVariable);
+  if (path == nullptr || *path == '\0') return;
+  report_path = new std::string(path);
+  reporting_pid = static_cast<int>(raw_syscall(SYS_getpid));
+}
+
+}  // namespace auxin::replication

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/request_flow.h"
+
+#include <string.h>
+
+#include "libmeta_os/counters.h"
+#include "libmeta_os/guard.h"
+#include "libmeta_req/orb_binding.h"
+#include "metamarkers/annotation.h"
+#include "metamarkers/interception.h"
+#include "metamarkers/marker_stack.h"
+#include "replication/activity.h"
+#include "replication/connection.h"
+#include "replication/ordered_section.h"
+#include "replication/replay.h"
+#include "replication/replica.h"
+#include "replication/request_events.h"
+
+namespace auxin::replication {
+namespace {
+
+RequestFlow flow{};
+
+// The request object (omniORB's GIOP_S) that this thread dispatches, 0: none.
+thread_local constinit uint64_t request_object = 0;
+thread_local constinit RequestId request_id{};
+thread_local constinit bool in_application = false;
+
+uint64_t name_request(int socket, uint32_t id) {
+  Connection* connection = Connection::of(socket);
+  if (connection == nullptr) return 0;
+  const uint32_t ordinal = connection->tracker().take(id);
+  if (ordinal == 0) return 0;
+  request_id = RequestId{connection->number(), id, ordinal};
+  return request_activity_id(connection->number(), ordinal);
+}
+
+uint64_t resolve_request() {
+  int socket = -1;
+  uint32_t id = 0;
+  if (request_object == 0 || !req::request_of(request_object, &socket, &id)) return 0;
+  return name_request(socket, id);
+}
+
+void enter_application() {
+  os::counters().requests.fetch_add(1, std::memory_order_relaxed);
+  in_application = true;
+  if (!flow.name_activities || !replicated()) return;
+  Activity* activity = current_activity();
+  ThreadSlot* slot = replica->enter();
+  slot->request_id.store(request_id.request, std::memory_order_relaxed);
+  slot->activity_position.store(replica->log().end(), std::memory_order_relaxed);
+  slot->activity.store(activity->id, std::memory_order_relaxed);
+  if (replica->leads()) replica->control().requests.fetch_add(1, std::memory_order_relaxed);
+  if (meta_object != nullptr && activity->id != 0) meta_object->requestBeforeApplication(request_id);
+}
+
+void leave_application() {
+  if (!in_application) return;
+  in_application = false;
+  if (!flow.name_activities || !replicated()) return;
+  replica->enter()->activity.store(0, std::memory_order_relaxed);
+  if (meta_object != nullptr && request_id.connection != 0)
+    meta_object->requestAfterApplication(request_id);
+}
+
+void take_up_request() {
+  request_id = RequestId{};
+  begin_request(resolve_request);
+}
+
+void lay_down_request() {
+  leave_application();
+  if (!in_request()) return;
+  const uint64_t id = current_activity()->id;
+  end_request();
+  if (id != 0 && replicated() && !replica->leads()) replay.finished(id);
+  request_id = RequestId{};
+}
+
+bool on_enter(const markers::JoinPoint& point, const markers::Arguments& arguments, uint64_t*) {
+  os::MetaLevel meta;
+  switch (point.role) {
+    case markers::Role::kDispatcher:
+      request_object = arguments.integer[0];
+      return true;
+    case markers::Role::kRequest:
+      if (flow.name_activities) take_up_request();
+      return true;
+    case markers::Role::kUpcall:
+      enter_application();
+      return true;
+    case markers::Role::kSuppressed:
+      return !(replicated() && !replica->leads());
+    case markers::Role::kContentionPoint:
+      if (flow.name_activities && replicated()) enter_ordered_section(point);
+      return true;
+    case markers::Role::kContentionEnds:
+      if (flow.name_activities && replicated()) end_ordered_section();
+      return true;
+    default:
+      return true;
+  }
+}
+
+void on_leave(const markers::JoinPoint& point, uint64_t) {
+  os::MetaLevel meta;
+  switch (point.role) {
+    case markers::Role::kDispatcher:
+      lay_down_request();
+      request_object = 0;
+      return;
+    case markers::Role::kRequest:
+      lay_down_request();
+      return;
+    case markers::Role::kUpcall:
+      leave_application();
+      return;
+    case markers::Role::kContentionPoint:
+      if (flow.name_activities && replicated()) leave_ordered_section();
+      return;
+    case markers::Role::kOutputBegins: {
+      if (!flow.define_output) return;
+      const markers::Marker* marker =
+          markers::this_thread().innermost(markers::Role::kOutputBegins);
+      if (marker == nullptr) return;
+      size_t size = 0;
+      void* buffer = req::output_buffer(marker->argument, &size);
+      memset(buffer, 0, size);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void annotated_begin(int fd, uint32_t id) {
+  os::MetaLevel meta;
+  if (!flow.name_activities || !replicated()) return;
+  take_up_request();
+  Activity* activity = current_activity();
+  activity->id = name_request(fd, id);
+}
+
+void annotated_end(int, uint32_t) {
+  os::MetaLevel meta;
+  if (flow.name_activities && replicated()) lay_down_request();
+}
+
+}  // namespace
+
+bool current_request(RequestId* id) {
+  if (!in_request() || request_id.connection == 0) return false;
+  *id = request_id;
+  return true;
+}
+
+void install_request_flow(const RequestFlow& wanted) {
+  flow = wanted;
+  markers::set_actions(markers::Actions{on_enter, on_leave});
+  markers::set_request_annotations(markers::RequestAnnotations{annotated_begin, annotated_end});
+}
+
+}  // namespace auxin::replication

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/shared_descriptors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "libmeta_os/descriptor_table.h"
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+#include "replication/classification.h"
+#include "replication/connection.h"
+#include "replication/decision.h"
+#include "replication/divergence.h"
+#include "replication/futex.h"
+#include "replication/listener.h"
+#include "replication/replica.h"
+
+namespace auxin::replication {
+namespace {
+
+constexpr nfds_t kMaxPolled = 8192;
+constexpr uint64_t kLookAgainNs = 200'000'000;
+
+bool is_stream_socket(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return os::real().getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+bool is_internet(const sockaddr* address, socklen_t length) {
+  return address != nullptr && length >= sizeof(sa_family_t) &&
+         (address->sa_family == AF_INET || address->sa_family == AF_INET6 ||
+          address->sa_family == AF_UNIX);
+}
+
+// The copy of a poll set with the event descriptor behind it; per thread, made on first use.
+struct PollSet {
+  pollfd* fds = nullptr;
+  int event_fd = -1;
+};
+thread_local constinit PollSet poll_set;
+
+bool prepare(PollSet& set) {
+  if (set.fds == nullptr) {
+    void* memory = mmap(nullptr, sizeof(pollfd) * (kMaxPolled + 1), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return false;
+    set.fds = static_cast<pollfd*>(memory);
+  }
+  if (set.event_fd < 0)
+    set.event_fd = static_cast<int>(raw_syscall(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+  return set.event_fd >= 0;
+}
+
+short virtual_readiness(os::MetaSocket* socket, short events, bool* undeliverable) {
+  if (auto* connection = dynamic_cast<Connection*>(socket))
+    return connection->readiness_locked(events, undeliverable);
+  return static_cast<Listener*>(socket)->readiness_locked(events);
+}
+
+void mark_polled(os::MetaSocket* socket) {
+  if (auto* connection = dynamic_cast<Connection*>(socket)) {
+    connection->set_polled();
+  } else {
+    static_cast<Listener*>(socket)->set_polled();
+  }
+}
+
+}  // namespace
+
+int SharedDescriptors::bind(int fd, const sockaddr* address, socklen_t length, os::CallSite site) {
+  os::MetaLevel meta;
+  if (current_activity()->id == 0 || !is_internet(address, length) || !is_stream_socket(fd) ||
+      !replicates_sockets(site)) {
+    if (replica->leads() || !is_internet(address, length) || !is_stream_socket(fd))
+      return os::real().bind(fd, address, length);
+    // A protocol without a lifecycle binding: the leader's own. A follower's is bound to any free
+    // port, so that it neither fails nor takes the leader's clients.
+    note_unsupported("a listening socket of a protocol without a binding is the leader's own: its "
+                     "connections end at a takeover");
+    sockaddr_storage any{};
+    memcpy(&any, address, std::min<size_t>(length, sizeof any));
+    if (any.ss_family == AF_UNIX) return os::real().bind(fd, address, length);
+    memset(reinterpret_cast<char*>(&any) + 2, 0, 2);  // the port, of both families
+    return os::real().bind(fd, reinterpret_cast<sockaddr*>(&any), length);
+  }
+  return Listener::bind(fd, address, length, site);
+}
+
+int SharedDescriptors::listen(int fd, int backlog, os::CallSite) {
+  os::MetaLevel meta;
+  if (auto* listener = dynamic_cast<Listener*>(os::meta_socket(fd)))
+    return listener->listen(fd, backlog);
+  return os::real().listen(fd, backlog);
+}
+
+int SharedDescriptors::connect(int fd, const sockaddr* address, socklen_t length,
+                               os::CallSite site) {
+  os::MetaLevel meta;
+  if (!is_internet(address, length) || !is_stream_socket(fd) || !replicates_sockets(site))
+    return os::real().connect(fd, address, length);
+  if (current_activity()->id == 0) {
+    // The ORB's own business (waking its acceptor): only the leader may touch the shared sockets.
+    if (replica->leads()) return os::real().connect(fd, address, length);
+    errno = ECONNREFUSED;
+    return -1;
+  }
+  Decision decision(site);
+  stm::LogEntry logged;
+  if (!decision.replay(&logged)) {
+    int result = os::real().connect(fd, address, length);
+    int error = errno;
+    if (result != 0 && error == EINPROGRESS) {
+      // Completed here, so that what came of it is one decision.
+      pollfd wait{fd, POLLOUT, 0};
+      os::real().poll(&wait, 1, -1);
+      socklen_t size = sizeof error;
+      os::real().getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+      result = error == 0 ? 0 : -1;
+    }
+    Connection* made = nullptr;
+    if (result == 0) made = Connection::make_opened(fd, address, length, 0, site);
+    const uint64_t number = made != nullptr ? made->number() : 0;
+    decision.log_connect(number, number % kMaxConnections, address, length,
+                         result == 0 ? 0 : error);
+    errno = error;
+    return result;
+  }
+  if (logged.kind != kConnect) diverge("the leader did not connect a socket here");
+  decision.done();
+  if (logged.flags != 0) {
+    errno = logged.flags;
+    return -1;
+  }
+  if (Connection* connection = Connection::find(logged.object)) connection->take_descriptor(fd);
+  return 0;
+}
+
+int SharedDescriptors::poll(pollfd* fds, nfds_t count, const timespec* timeout,
+                            const sigset_t* mask) {
+  os::MetaLevel meta;
+  replica->enter();
+  PollSet& set = poll_set;
+  if (count > kMaxPolled || !prepare(set)) {
+    errno = count > kMaxPolled ? EINVAL : ENOMEM;
+    return -1;
+  }
+  const uint64_t start_ns = monotonic_ns();
+  const uint64_t timeout_ns =
+      timeout != nullptr ? static_cast<uint64_t>(timeout->tv_sec) * 1000000000u +
+                               static_cast<uint64_t>(timeout->tv_nsec)
+                         : 0;
+  Waiter& waiter = Replay::this_thread_waiter();
+  for (;;) {
+    const bool virtual_now = !replica->leads();
+    int ready = 0;
+    bool undeliverable = false;
+    {
+      FutexGuard guard(replay.lock());
+      for (nfds_t i = 0; i < count; ++i) {
+        set.fds[i] = fds[i];
+        fds[i].revents = 0;
+        os::MetaSocket* socket = fds[i].fd >= 0 ? os::meta_socket(fds[i].fd) : nullptr;
+        if (socket == nullptr) continue;
+        // Also as the leader: what was replayed and not yet taken comes before the kernel's.
+        const short bits = virtual_readiness(socket, fds[i].events, &undeliverable);
+        const short unread = bits & (POLLIN | POLLRDNORM);
+        if (virtual_now || unread != 0) {
+          fds[i].revents = virtual_now ? bits : unread;
+          if (fds[i].revents != 0) ++ready;
+        }
+        if (virtual_now) {
+          set.fds[i].fd = -1;
+          mark_polled(socket);
+        }
+      }
+      if (virtual_now && ready == 0) {
+        waiter.event_fd = set.event_fd;
+        replay.add_poller_locked(waiter, undeliverable);
+      }
+    }
+    set.fds[count] = pollfd{set.event_fd, POLLIN, 0};
+    uint64_t sleep_ns_left = 0;
+    const uint64_t passed_ns = monotonic_ns() - start_ns;
+    if (ready == 0)
+      sleep_ns_left = timeout == nullptr ? kLookAgainNs
+                                         : (passed_ns >= timeout_ns ? 0 : timeout_ns - passed_ns);
+    if (!virtual_now && ready == 0 && timeout == nullptr) sleep_ns_left = ~0ull;
+    timespec sleep{static_cast<time_t>(sleep_ns_left / 1000000000u),
+                   static_cast<long>(sleep_ns_left % 1000000000u)};
+    const int result = os::real().ppoll(set.fds, count + 1,
+                                        sleep_ns_left == ~0ull ? nullptr : &sleep, mask);
+    const int error = errno;
+    if (waiter.event_fd >= 0) {
+      FutexGuard guard(replay.lock());
+      replay.remove_poller_locked(waiter);
+      waiter.event_fd = -1;
+    }
+    if (set.fds[count].revents != 0) {
+      uint64_t drained;
+      raw_syscall(SYS_read, set.event_fd, reinterpret_cast<long>(&drained), sizeof drained);
+    }
+    if (result < 0) {
+      if (ready > 0) return ready;
+      errno = error;
+      return -1;
+    }
+    for (nfds_t i = 0; i < count; ++i) {
+      if (set.fds[i].fd < 0 || set.fds[i].revents == 0) continue;
+      if (fds[i].revents == 0) ++ready;
+      fds[i].revents |= set.fds[i].revents;
+    }
+    if (ready > 0) return ready;
+    if (timeout != nullptr && monotonic_ns() - start_ns >= timeout_ns) return 0;
+  }
+}
+
+}  // namespace auxin::replication

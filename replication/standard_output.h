@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A follower's standard output and error: a sink until it is promoted, by descriptor, because stdio
+// and iostreams do not pass through a hook (DESIGN 4.10).
+#pragma once
+
+namespace auxin::replication {
+
+void hold_standard_output_back();  // before the application's first output
+void release_standard_output();    // at the promotion
+
+}  // namespace auxin::replication

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/steward.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "libmeta_os/counters.h"
+#include "libmeta_os/descriptor_table.h"
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+#include "replication/futex.h"
+#include "replication/log_writer.h"
+#include "replication/promotion.h"
+#include "replication/replay.h"
+#include "replication/replica.h"
+#include "replication/standard_output.h"
+#include "stmemu/check.h"
+
+namespace auxin::replication {
+namespace {
+
+constexpr uint64_t kLeaderTickNs = 10'000'000;
+constexpr uint64_t kCountersEveryTicks = 10;
+constexpr uint64_t kLeaveAfterEndNs = 2'000'000'000;
+constexpr uint64_t kReadyLagEntries = 64;
+
+std::atomic<uint32_t> role_known{0};
+
+bool group_over() { return replica->control().phase.load() >= GroupPhase::kEnding; }
+
+// After an orderly end nobody takes over. The supervisor ends the followers; without one they go by
+// themselves.
+[[noreturn]] void wait_for_the_end() {
+  sleep_ns(kLeaveAfterEndNs);
+  while (replica->control().supervisor.seems_held()) sleep_ns(kLeaveAfterEndNs / 10);
+  raw_syscall(SYS_exit_group, 0);
+  for (;;) raw_syscall(SYS_pause);
+}
+
+void first_role() {
+  GroupControl& control = replica->control();
+  const auto taken = control.leadership.try_lock(real_mutex_calls());
+  const bool first = control.epoch.load() == 0;
+  if (taken == stm::RobustLock::Taken::kClean && first && replica->log().end() == 0) {
+    lead_from_the_start();
+  } else {
+    if (taken == stm::RobustLock::Taken::kClean || taken == stm::RobustLock::Taken::kOwnerDied)
+      control.leadership.unlock(real_mutex_calls());
+    replay.start(replica->log().begin());
+    hold_standard_output_back();
+    follow_on_one_cpu();
+    os::set_any_virtual(true);
+    replica->set_mode(Mode::kFollower);
+    replica->slot().role.store(Role::kJoining);
+  }
+}
+
+void* steward(void*) {
+  os::MetaLevel meta;
+  raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>("auxin-steward"));
+  GroupControl& control = replica->control();
+  const auto life = replica->slot().life.lock(real_mutex_calls());
+  CHECK(life != stm::RobustLock::Taken::kFailed, "a replica's life lock can be taken");
+  replica->enter();
+  first_role();
+  role_known.store(1, std::memory_order_release);
+  futex_wake(&role_known, 0x7fffffff);
+  while (!replica->leads()) {
+    const auto taken = control.leadership.lock(real_mutex_calls());
+    if (group_over()) {
+      if (taken != stm::RobustLock::Taken::kFailed) control.leadership.unlock(real_mutex_calls());
+      wait_for_the_end();
+    }
+    CHECK(taken != stm::RobustLock::Taken::kFailed, "the leadership lock can be taken");
+    if (!promote()) {
+      control.leadership.unlock(real_mutex_calls());
+      sleep_ns(1'000'000);  // give the better one time to take it
+    }
+  }
+  for (;;) raw_syscall(SYS_pause);  // holds leadership and life until the process ends
+}
+
+// --- the tender ---
+
+void publish_counters() {
+  GroupControl& control = replica->control();
+  static os::CounterRow rows[os::kMaxSiteClasses];
+  os::sum_counters(rows);
+  const uint32_t classes = os::counters().class_count.load();
+  for (uint32_t i = 0; i < classes; ++i) {
+    if (control.classes[i].library[0] == '\0') control.classes[i] = os::counters().classes[i];
+    control.leader_rows[i] = rows[i];
+  }
+  control.class_count.store(classes);
+  control.requests.store(control.requests_at_base.load() + os::counters().requests.load());
+}
+
+void watch_leader() {
+  static uint64_t seen = 0;
+  static uint64_t patience_ns = 0;  // of this process's own running time
+  static uint64_t last_ns = 0;
+  GroupControl& control = replica->control();
+  const int leader = control.leader.load();
+  if (leader < 0 || leader == replica->id()) return;
+  const uint64_t beat = control.replicas[leader].heartbeat.load();
+  const uint64_t now_ns = monotonic_ns();
+  // A long step of the clock between two looks was this process not running (or the host): the
+  // leader gets only as much blame as one ordinary look.
+  const uint64_t step_ns = now_ns - last_ns;
+  last_ns = now_ns;
+  if (beat != seen) {
+    seen = beat;
+    patience_ns = 0;
+    return;
+  }
+  patience_ns += step_ns < 20'000'000 ? step_ns : 20'000'000;
+  if (patience_ns < uint64_t{control.settings.hang_ms} * 1'000'000) return;
+  patience_ns = 0;
+  const int pid = control.replicas[leader].pid.load();
+  if (pid > 0 && control.replicas[leader].life.seems_held()) raw_syscall(SYS_kill, pid, SIGKILL);
+}
+
+void tend_follower() {
+  const uint64_t poll_ns = uint64_t{replica->settings().follower_poll_us} * 1000;
+  uint64_t idle = 0;
+  ReplicaSlot& slot = replica->slot();
+  while (!replica->leads()) {
+    const int taken = replay.pump();
+    slot.heartbeat.fetch_add(1, std::memory_order_relaxed);
+    const uint64_t lag = replica->log().end() - replay.low();
+    if (slot.role.load() == Role::kJoining && replica->control().epoch.load() > 0 &&
+        lag < kReadyLagEntries && replay.low() > 0) {
+      slot.role.store(Role::kFollower);
+      slot.ready.store(1);
+    }
+    watch_leader();
+    if (group_over() && !replica->control().supervisor.seems_held()) wait_for_the_end();
+    if (taken > 0) idle = 0;
+    else ++idle;
+    // After long idleness look less often, and let a takeover or a busy leader wake us.
+    sleep_ns(idle < 2000 ? poll_ns : poll_ns * 4);
+  }
+}
+
+void* tender(void*) {
+  os::MetaLevel meta;
+  raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>("auxin-tender"));
+  replica->enter();
+  if (!replica->leads()) tend_follower();
+  for (uint64_t tick = 0;; ++tick) {
+    replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
+    replica->slot().position.store(replica->log().end(), std::memory_order_relaxed);
+    tend_log();
+    flush_pending_output();
+    if (tick % kCountersEveryTicks == 0) publish_counters();
+    sleep_ns(kLeaderTickNs);
+  }
+}
+
+void start_thread(void* (*run)(void*)) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, 256 * 1024);
+  sigset_t all, before;
+  sigfillset(&all);
+  os::real().pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  const int error = os::real().pthread_create(&thread, &attributes, run, nullptr);
+  os::real().pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+  if (error != 0)
+    replica->leave_group(Role::kDead, "a replica's own threads can't be started: too many threads");
+}
+
+}  // namespace
+
+void start_steward() {
+  os::MetaLevel meta;
+  start_thread(steward);
+  while (role_known.load(std::memory_order_acquire) == 0) futex_wait(&role_known, 0, 0);
+  start_thread(tender);
+}
+
+}  // namespace auxin::replication
