@@ -9,6 +9,7 @@
 
 #include "auxin/metamarker.h"
 #include "metamarkers/intercepted.h"
+#include "metamarkers/marker_off.h"
 
 namespace auxin::markers {
 
@@ -64,21 +65,6 @@ struct RequestStack {
 thread_local constinit RequestStack requests_of_this_thread{};
 
 constinit std::atomic<const RequestAnnotations*> request_annotations{nullptr};
-
-class MarkerOff {
- public:
-  explicit MarkerOff(uintptr_t frame) : frame_(frame) {}
-  ~MarkerOff() {
-    if (armed_) this_thread().pop(frame_);
-  }
-  MarkerOff(const MarkerOff&) = delete;
-  MarkerOff& operator=(const MarkerOff&) = delete;
-  void disarm() { armed_ = false; }
-
- private:
-  uintptr_t frame_;
-  bool armed_ = true;
-};
 
 }  // namespace
 

@@ -101,6 +101,17 @@ int visit_one(dl_phdr_info* info, size_t, void* walk_pointer) {
   return 0;
 }
 
+void visit_copy(const ElfModule& module, const Elf64_Rela& relocation,
+                void (*visit)(const FunctionReference&, void*), void* context) {
+  const Elf64_Sym& symbol = module.symbols[ELF64_R_SYM(relocation.r_info)];
+  const uintptr_t begin = module.base + relocation.r_offset;
+  if (begin % sizeof(uintptr_t) != 0) return;
+  for (uintptr_t word = begin; word + sizeof(uintptr_t) <= begin + symbol.st_size;
+       word += sizeof(uintptr_t)) {
+    visit({nullptr, reinterpret_cast<uintptr_t*>(word), false}, context);
+  }
+}
+
 }  // namespace
 
 bool ElfModule::named(const char* pattern) const {
@@ -149,6 +160,7 @@ void for_each_function_reference(const ElfModule& module,
     for (size_t position = 0; position < table.count; ++position) {
       const Elf64_Rela& relocation = table.begin[position];
       const uint64_t type = ELF64_R_TYPE(relocation.r_info);
+      if (type == R_X86_64_COPY) visit_copy(module, relocation, visit, context);
       if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT && type != R_X86_64_64) continue;
       if (type == R_X86_64_64 && relocation.r_addend != 0) continue;  // into an object, not at it
       const uint32_t index = ELF64_R_SYM(relocation.r_info);

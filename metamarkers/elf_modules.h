@@ -48,7 +48,9 @@ void for_each_exported_function(const ElfModule& module,
                                 void (*visit)(const char* symbol, uintptr_t address, void* context),
                                 void* context);
 
-// One relocated word that holds the address of a function named by symbol.
+// One relocated word that holds the address of a function named by symbol. A program that uses a
+// library's data object (a vtable, say) directly has a copy of it, made before anything could be
+// intercepted; for the words of such copies nothing is known but their value, and `symbol` is null.
 struct FunctionReference {
   const char* symbol;
   uintptr_t* word;

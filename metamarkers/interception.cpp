@@ -5,7 +5,8 @@
 // Three passes. The first goes through the modules that may define something and collects the
 // functions that match (targets). Between the passes each target gets a stub, and the linker is
 // asked to which definition its name binds globally. The third goes through all references: a word
-// that holds a target's address gets the stub's; a word still leading into lazy binding gets it if
+// that holds a target's address gets the stub's (also one in a program's copy of a library's vtable,
+// which is known by its value only); a word still leading into lazy binding gets it if
 // its name binds to the target. All other words are left alone: they belong to another definition,
 // or to somebody else's interposer.
 #include "metamarkers/interception.h"
@@ -64,6 +65,7 @@ struct Installation {
   std::vector<JoinPointState> states;
   std::vector<Target> targets;
   std::unordered_multimap<std::string_view, Target*> by_symbol;
+  std::unordered_map<uintptr_t, Target*> by_address;  // the function's and its stub's
   std::vector<std::pair<uintptr_t, uintptr_t>> extents;  // of the loaded modules
   uint64_t generation = 0;
 };
@@ -143,8 +145,27 @@ bool leads_to_resolver(const ElfModule& module, uintptr_t value) {
   return *code == 0x68;
 }
 
+// Counts the word if it holds the stub's address, or can be made to.
+void replace_word(ModuleVisit& visit, const Target& target, uintptr_t* word, uintptr_t value) {
+  JoinPointState& state = visit.installation.states[target.join_point];
+  const uintptr_t stub = stub_address(target.stub);
+  if (value == stub || visit.writer->write(word, stub)) {
+    ++state.references;
+  } else {
+    state.problem = std::string("a reference in ") + visit.module.name + " can't be written";
+  }
+}
+
 void point_at_stub(const FunctionReference& reference, void* context) {
   ModuleVisit& visit = *static_cast<ModuleVisit*>(context);
+  if (reference.symbol == nullptr) {
+    const uintptr_t copied = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
+    const auto known = visit.installation.by_address.find(copied);
+    if (known != visit.installation.by_address.end()) {
+      replace_word(visit, *known->second, reference.word, copied);
+    }
+    return;
+  }
   const auto [first, last] = visit.installation.by_symbol.equal_range(reference.symbol);
   if (first == last) return;
   const uintptr_t value = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
@@ -152,17 +173,10 @@ void point_at_stub(const FunctionReference& reference, void* context) {
   for (auto candidate = first; candidate != last; ++candidate) {
     const Target& target = *candidate->second;
     if (target.stub < 0) continue;
-    JoinPointState& state = visit.installation.states[target.join_point];
-    const uintptr_t stub = stub_address(target.stub);
-    if (value != stub) {
-      if (value != target.function && !(lazy && target.binds_globally)) continue;
-      if (!visit.writer->write(reference.word, stub)) {
-        state.problem = std::string("a reference in ") + visit.module.name + " can't be written";
-        return;
-      }
+    if (value == target.function || value == stub_address(target.stub) ||
+        (lazy && target.binds_globally)) {
+      return replace_word(visit, target, reference.word, value);
     }
-    ++state.references;
-    return;
   }
 }
 
@@ -207,7 +221,7 @@ Installed install(const JoinPointMap& map) {
                             [&](const Remembered& entry) { return entry.map == &map; });
   if (known != remembered->end() && known->generation == generation) return known->installed;
 
-  Installation installation{map, {}, {}, {}, {}, 0};
+  Installation installation{map, {}, {}, {}, {}, {}, 0};
   for (const JoinPoint& join_point : map.join_points) {
     installation.states.push_back({SymbolPattern(join_point.function), false, 0, {}});
   }
@@ -217,6 +231,9 @@ Installed install(const JoinPointMap& map) {
     const void* global = dlsym(RTLD_DEFAULT, target.symbol.c_str());
     target.binds_globally = global == nullptr || reinterpret_cast<uintptr_t>(global) == target.function;
     installation.by_symbol.emplace(target.symbol, &target);
+    if (target.stub < 0) continue;
+    installation.by_address.emplace(target.function, &target);
+    installation.by_address.emplace(stub_address(target.stub), &target);
   }
   for_each_elf_module(point_module_at_stubs, &installation);
 
@@ -255,7 +272,7 @@ void note_replaceable(const ElfModule& module, void* context) {
 
 void rebind_reference(const FunctionReference& reference, void* context) {
   Rebinding& rebinding = *static_cast<Rebinding*>(context);
-  if (std::string_view(reference.symbol) != rebinding.symbol) return;
+  if (reference.symbol == nullptr || std::string_view(reference.symbol) != rebinding.symbol) return;
   const uintptr_t value = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
   if (value == rebinding.target) return;
   const bool lazy = reference.procedure_linkage && leads_to_resolver(*rebinding.module, value);

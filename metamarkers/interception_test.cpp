@@ -303,51 +303,75 @@ TEST_P(Interception, RecursionDeeperThanTheStackOfMarkersIsCounted) {
   EXPECT_EQ(this_thread().overflow(), 0);
 }
 
+// Runs `body` on a thread of its own and notes what is left of markers when that is unwound.
+struct OnAThread {
+  const sample::Calls* calls;
+  int fd;
+  void (*body)(const OnAThread&);
+  int depth_at_the_end = -1;
+
+  static void* run(void* context) {
+    OnAThread& self = *static_cast<OnAThread*>(context);
+    struct End {
+      int* depth;
+      ~End() { *depth = this_thread().depth(); }
+    } end{&self.depth_at_the_end};
+    self.body(self);
+    return context;
+  }
+};
+
 TEST_P(Interception, ThreadExitPassesAndLeaves) {
   left_anywhere = 0;
+  OnAThread there{calls_, -1, [](const OnAThread& self) { self.calls->exit_thread(); }};
   pthread_t thread;
-  ASSERT_EQ(pthread_create(
-                &thread, nullptr,
-                [](void* calls) -> void* {
-                  static_cast<const sample::Calls*>(calls)->exit_thread();
-                  return calls;
-                },
-                const_cast<sample::Calls*>(calls_)),
-            0);
+  ASSERT_EQ(pthread_create(&thread, nullptr, OnAThread::run, &there), 0);
   void* value = &thread;
   ASSERT_EQ(pthread_join(thread, &value), 0);
   EXPECT_EQ(value, nullptr);
   EXPECT_EQ(left_anywhere, 1);
+  EXPECT_EQ(there.depth_at_the_end, 0);
 }
-
-struct Waiting {
-  const sample::Calls* calls;
-  int fd;
-};
 
 TEST_P(Interception, CancellationPassesAndLeaves) {
   left_anywhere = probed_anywhere = 0;
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
-  Waiting waiting{calls_, ends[0]};
+  OnAThread there{calls_, ends[0], [](const OnAThread& self) { self.calls->wait_for_byte(self.fd); }};
   pthread_t thread;
-  ASSERT_EQ(pthread_create(
-                &thread, nullptr,
-                [](void* context) -> void* {
-                  const Waiting& there = *static_cast<Waiting*>(context);
-                  there.calls->wait_for_byte(there.fd);
-                  return nullptr;
-                },
-                &waiting),
-            0);
+  ASSERT_EQ(pthread_create(&thread, nullptr, OnAThread::run, &there), 0);
   while (probed_anywhere == 0) std::this_thread::yield();  // it is inside
   ASSERT_EQ(pthread_cancel(thread), 0);
   void* value = nullptr;
   ASSERT_EQ(pthread_join(thread, &value), 0);
   EXPECT_EQ(value, PTHREAD_CANCELED);
   EXPECT_EQ(left_anywhere, 1);
+  EXPECT_EQ(there.depth_at_the_end, 0);
   close(ends[0]);
   close(ends[1]);
+}
+
+// An action that waits, as an ordered section does, and is cancelled there.
+std::atomic<bool> waiting_in_action;
+bool waiting_action(const JoinPoint&, const Arguments&, uint64_t*) {
+  waiting_in_action = true;
+  for (;;) pause();
+}
+
+TEST_P(Interception, CancellationInsideAnActionTakesTheMarkerOff) {
+  left_anywhere = probed_anywhere = 0;
+  waiting_in_action = false;
+  set_actions({waiting_action, leave_action});
+  OnAThread there{calls_, -1, [](const OnAThread& self) { self.calls->c_function(1); }};
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, nullptr, OnAThread::run, &there), 0);
+  while (!waiting_in_action) std::this_thread::yield();
+  ASSERT_EQ(pthread_cancel(thread), 0);
+  ASSERT_EQ(pthread_join(thread, nullptr), 0);
+  set_actions({enter_action, leave_action});
+  EXPECT_EQ(there.depth_at_the_end, 0);
+  EXPECT_EQ(probed_anywhere, 0);  // the function did not run
+  EXPECT_EQ(left_anywhere, 0);
 }
 
 TEST_P(Interception, MarkerThatWasJumpedOverIsDroppedAtTheNextCall) {

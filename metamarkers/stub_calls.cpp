@@ -9,6 +9,7 @@
 
 #include "metamarkers/annotation.h"
 #include "metamarkers/intercepted.h"
+#include "metamarkers/marker_off.h"
 
 namespace auxin::markers {
 
@@ -17,22 +18,6 @@ constinit Intercepted intercepted[kMaxJoinPoints] = {};
 namespace {
 
 constinit std::atomic<const Actions*> actions{nullptr};
-
-// Takes the marker off on every way out, unless told to leave it.
-class MarkerOff {
- public:
-  explicit MarkerOff(uintptr_t frame) : frame_(frame) {}
-  ~MarkerOff() {
-    if (armed_) this_thread().pop(frame_);
-  }
-  MarkerOff(const MarkerOff&) = delete;
-  MarkerOff& operator=(const MarkerOff&) = delete;
-  void disarm() { armed_ = false; }
-
- private:
-  uintptr_t frame_;
-  bool armed_ = true;
-};
 
 class ErrnoKept {
  public:
