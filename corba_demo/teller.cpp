@@ -45,10 +45,12 @@ void TellerServant::transfer(const char* from_owner, const char* to_owner,
 
 CORBA::LongLong TellerServant::audit(CORBA::ULong& accounts) {
   const std::shared_lock lock(table_mutex_);
-  int64_t sum = 0;
-  for (auto& [owner, account] : table_) sum += account.servant->summary().balance;
+  uint64_t sum = 0;  // unsigned: if there is ever that much money, it wraps
+  for (auto& [owner, account] : table_) {
+    sum += static_cast<uint64_t>(account.servant->summary().balance);
+  }
   accounts = static_cast<CORBA::ULong>(table_.size());
-  return sum;
+  return static_cast<CORBA::LongLong>(sum);
 }
 
 void TellerServant::post_order(const char* owner, CORBA::LongLong amount) {
@@ -64,10 +66,10 @@ char* TellerServant::fingerprint() {
   uint64_t hash = hash_bytes(0xcbf29ce484222325, &orders, sizeof orders);
   std::string lines;
   size_t line_count = 0;
-  int64_t sum = 0;
+  uint64_t sum = 0;
   for (auto& [owner, account] : table_) {
     const AccountSummary summary = account.servant->summary();
-    sum += summary.balance;
+    sum += static_cast<uint64_t>(summary.balance);
     hash = hash_bytes(hash, owner.c_str(), owner.size() + 1);
     hash = hash_bytes(hash, &summary, sizeof summary);
     if (++line_count > kMostFingerprintLines) continue;
@@ -80,7 +82,7 @@ char* TellerServant::fingerprint() {
   char head[160];
   std::snprintf(head, sizeof head,
                 "bank %016" PRIx64 " accounts=%zu sum=%" PRId64 " orders=%" PRIu64 "/%" PRIu64 "\n",
-                hash, table_.size(), sum, orders.applied, orders.posted);
+                hash, table_.size(), static_cast<int64_t>(sum), orders.applied, orders.posted);
   return CORBA::string_dup((head + lines).c_str());
 }
 
