@@ -8,6 +8,7 @@
 // does nothing and hands the environment on.
 //
 // Runs before main on the only thread; modules_changed runs on the thread that called dlopen.
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,11 +67,20 @@ std::vector<std::string> module_names() {
   return names;
 }
 
+struct Membership {
+  std::string memory_path;
+  int id = -1;
+};
+Membership* membership = nullptr;  // what the environment asked for; null: no group
+
 // Loads and installs the maps that match what is loaded; true if there is one.
 bool install_maps(const char* directory) {
   static std::vector<markers::JoinPointMap>* installed = nullptr;
   markers::ChosenMaps chosen = markers::choose_maps(directory, module_names());
-  if (!chosen.error.empty()) refuse(chosen.error.c_str());
+  if (!chosen.error.empty()) {
+    if (membership != nullptr) refuse(chosen.error.c_str());
+    return false;  // a bare preload changes nothing: without maps it counts by library only
+  }
   if (chosen.maps.empty()) return false;
   if (installed == nullptr) {
     installed = new std::vector<markers::JoinPointMap>(std::move(chosen.maps));
@@ -83,10 +93,19 @@ bool install_maps(const char* directory) {
   return true;
 }
 
+// Named by the environment; else beside this library, as installed or as built; else where it was
+// to be installed.
 std::string map_directory() {
   if (const char* directory = getenv(kMapsVariable)) return directory;
-  if (replica != nullptr && replica->settings().map_directory[0] != '\0')
-    return replica->settings().map_directory;
+  Dl_info own;
+  if (dladdr(reinterpret_cast<void*>(&say), &own) != 0 && own.dli_fname != nullptr) {
+    const std::string library = own.dli_fname;
+    const std::string folder = library.substr(0, library.rfind('/'));
+    for (const char* step : {"/../share/auxin/maps", "/../../share/auxin/maps"}) {
+      const std::string candidate = folder + step;
+      if (access(candidate.c_str(), R_OK | X_OK) == 0) return candidate;
+    }
+  }
   return AUXIN_MAP_DIRECTORY;
 }
 
@@ -110,12 +129,6 @@ void clear_environment() {
     setenv("LD_PRELOAD", rest.c_str(), 1);
   }
 }
-
-struct Membership {
-  std::string memory_path;
-  int id = -1;
-};
-Membership* membership = nullptr;  // what the environment asked for; null: no group
 
 void become_replica() {
   if (Replica::join(membership->memory_path.c_str(), membership->id) == nullptr)

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/supervisor/group_memory.h"
+
+#include <errno.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "stmemu/check.h"
+
+namespace auxin::supervisor {
+namespace {
+
+using replication::GroupControl;
+using replication::GroupPhase;
+using replication::Role;
+using replication::Settings;
+using replication::Style;
+
+uint64_t random_word() {
+  uint64_t word = 0;
+  while (getrandom(&word, sizeof(word), 0) != static_cast<ssize_t>(sizeof(word))) {
+    CHECK(errno == EINTR, "the kernel gives random bytes");
+  }
+  return word;
+}
+
+void format_control(GroupControl& control, const std::string& name, const Settings& settings) {
+  store_text(control.name, name);
+  control.group_id = random_word();
+  control.phase.store(GroupPhase::kStarting);
+  control.settings = settings;
+  control.leader.store(-1);
+  control.nominee.store(-1);
+  control.rejoin_possible.store(1);
+  control.supervisor.format();
+  control.leadership.format();
+  for (auto& listener : control.listeners) {
+    for (auto& fd : listener.fd) fd.store(-1);
+  }
+  for (auto& replica : control.replicas) {
+    replica.life.format();
+    replica.role.store(Role::kAbsent);
+  }
+  for (auto& threads : control.threads) {
+    for (auto& thread : threads) thread.life.format();
+  }
+}
+
+bool makes_sense(const GroupControl& control) {
+  const Settings& settings = control.settings;
+  return valid_group_name(load_text(control.name)) &&
+         (settings.style == Style::kNone || settings.style == Style::kSemiActive) &&
+         settings.replica_count >= 1 && settings.replica_count <= replication::kMaxReplicas &&
+         control.phase.load() <= GroupPhase::kStopped && control.leader.load() >= -1 &&
+         control.leader.load() < replication::kMaxReplicas;
+}
+
+}  // namespace
+
+GroupMemory::GroupMemory(stm::StableMemory memory)
+    : memory_(std::make_unique<stm::StableMemory>(std::move(memory))),
+      log_(std::make_unique<stm::StableLog>(*memory_)) {}
+
+Result<GroupMemory> GroupMemory::create(const std::string& path, const std::string& name,
+                                        const stm::Layout& layout, const Settings& settings) {
+  // Whoever opens the file by its name finds it whole: it is made under another one.
+  const std::string unfinished = path + ".new";
+  std::error_code error;
+  std::filesystem::remove(unfinished, error);
+  auto memory = stm::StableMemory::create(unfinished, layout, replication::kControlVersion);
+  if (!memory) return Error{memory.error()};
+  stm::StableLog::format(*memory);
+  format_control(*static_cast<GroupControl*>(memory->control()), name, settings);
+  std::filesystem::rename(unfinished, path, error);
+  if (error) {
+    std::error_code ignored;
+    std::filesystem::remove(unfinished, ignored);
+    return Error{fmt::format("{}: cannot name the new memory: {}", path, error.message())};
+  }
+  return GroupMemory(std::move(*memory));
+}
+
+Result<GroupMemory> GroupMemory::open(const std::string& path, bool read_only) {
+  auto memory = stm::StableMemory::open(path, replication::kControlVersion, read_only);
+  if (!memory) return Error{memory.error()};
+  if (memory->layout().control_size_bytes != replication::kControlSizeBytes) {
+    return Error{fmt::format("{}: its control area has another size than this version of Auxin "
+                             "uses",
+                             path)};
+  }
+  GroupMemory group(std::move(*memory));
+  if (!makes_sense(group.control())) {
+    return Error{fmt::format("{}: damaged: the group's settings in it make no sense", path)};
+  }
+  return group;
+}
+
+Result<Settings> settings_from(const Configuration& configuration,
+                               const std::string& map_directory) {
+  Settings settings{};
+  settings.style = configuration.style;
+  settings.replica_count = configuration.style == Style::kNone ? 1 : configuration.replicas;
+  settings.spin_ns = configuration.spin_ns;
+  settings.follower_poll_us = configuration.follower_poll_us;
+  settings.lag_bound_entries = configuration.lag_bound_entries;
+  settings.stall_ms = configuration.stall_ms;
+  settings.hang_ms = configuration.hang_ms;
+  settings.compare = configuration.compare;
+  settings.follower_one_cpu = configuration.follower_one_cpu ? 1 : 0;
+  if (map_directory.size() >= sizeof(settings.map_directory)) {
+    return Error{fmt::format("{}: the path of the join-point maps is too long (at most {} bytes)",
+                             map_directory, sizeof(settings.map_directory) - 1)};
+  }
+  store_text(settings.map_directory, map_directory);
+
+  if (!configuration.meta_object.empty()) {
+    std::error_code error;
+    const std::string path = std::filesystem::absolute(configuration.meta_object, error);
+    if (!std::filesystem::is_regular_file(path, error)) {
+      return Error{fmt::format("{}: there is no such meta-object; correct extension.meta_object",
+                               path)};
+    }
+    if (path.size() >= sizeof(settings.meta_object)) {
+      return Error{fmt::format("{}: the meta-object's path is too long (at most {} bytes)", path,
+                               sizeof(settings.meta_object) - 1)};
+    }
+    store_text(settings.meta_object, path);
+  }
+  return settings;
+}
+
+}  // namespace auxin::supervisor
