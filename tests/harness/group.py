@@ -65,7 +65,7 @@ class Group:
             if kind is None:
                 self.assert_nothing_left()
         finally:
-            if kind is not None:
+            if kind is not None and issubclass(kind, Exception):  # not an interruption
                 print(self.account())
             self.destroy()
 
