@@ -15,6 +15,7 @@ std::string teller_uri(const std::string& address) {
   const size_t colon = address.find(':');
   const bool is_host_and_port =
       colon != std::string::npos && colon + 1 < address.size() &&
+      address.size() - colon <= 6 &&  // an IOR may be all digits too, but not five of them
       address.find_first_not_of("0123456789", colon + 1) == std::string::npos;
   return is_host_and_port ? "corbaloc::1.2@" + address + "/Bank" : address;
 }
