@@ -30,13 +30,15 @@ _ordinal = itertools.count()
 
 class Group:
     def __init__(self, test, command, *, port=None, replicas=3, environment=None, options=(),
-                 name=None, state_dir=None, key=None, expect_orderly_end=True):
+                 name=None, state_dir=None, key=None, expect_orderly_end=True,
+                 program=None):
         self.test, self.command, self.port, self.replicas = test, list(command), port, replicas
         self.name = name or f"e2e-{os.getpid()}-{next(_ordinal)}"
         self.tag = uuid.uuid4().hex
         self.environment = {**os.environ, processes.TAG: self.tag, **(environment or {})}
         self.options = list(options)
         self.key = key
+        self.program = program or paths.program("auxin")
         self.own_state_dir = state_dir is None
         self.state_dir = pathlib.Path(state_dir) if state_dir else paths.scratch_dir()
         self.ready_file = self.state_dir / "ready"
@@ -70,7 +72,7 @@ class Group:
             self.destroy()
 
     def run_command(self):
-        return [paths.program("auxin"), "run", "--name", self.name, "--replicas",
+        return [self.program, "run", "--name", self.name, "--replicas",
                 str(self.replicas), "--state-dir", str(self.state_dir), "--ready-file",
                 str(self.ready_file), *self.options, "--", *self.command]
 
@@ -152,7 +154,7 @@ class Group:
 
     def auxin(self, *arguments, timeout_s=10):
         return subprocess.run(
-            [paths.program("auxin"), *arguments, "--state-dir", str(self.state_dir)],
+            [self.program, *arguments, "--state-dir", str(self.state_dir)],
             env=self.environment, capture_output=True, text=True, timeout=timeout_s)
 
     def status(self):

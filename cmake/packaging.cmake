@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# What is installed, how a program outside the tree finds it, and the Debian package.
+include(CMakePackageConfigHelpers)
+
+if(TARGET auxin_preload)
+  install(TARGETS auxin_preload LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+if(TARGET auxin)
+  install(TARGETS auxin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/maps/ DESTINATION ${CMAKE_INSTALL_DATADIR}/auxin/maps
+        FILES_MATCHING PATTERN "*.toml")
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/auxin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(EXISTS ${CMAKE_SOURCE_DIR}/docs/man/auxin.1)
+  install(FILES ${CMAKE_SOURCE_DIR}/docs/man/auxin.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
+foreach(document README.md CHANGELOG.md)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${document})
+    install(FILES ${CMAKE_SOURCE_DIR}/${document} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  endif()
+endforeach()
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
+
+# The public headers, for meta-objects and annotated middleware: find_package(Auxin), or
+# pkg-config auxin. There is nothing to link: what they call is found in the preload at run time.
+add_library(auxin_headers INTERFACE)
+set_target_properties(auxin_headers PROPERTIES EXPORT_NAME headers)
+target_include_directories(auxin_headers INTERFACE
+  $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+install(TARGETS auxin_headers EXPORT AuxinTargets)
+set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/Auxin)
+install(EXPORT AuxinTargets NAMESPACE Auxin:: DESTINATION ${package_directory})
+configure_package_config_file(
+  ${CMAKE_CURRENT_LIST_DIR}/AuxinConfig.cmake.in ${CMAKE_BINARY_DIR}/AuxinConfig.cmake
+  INSTALL_DESTINATION ${package_directory})
+write_basic_package_version_file(
+  ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/AuxinConfig.cmake ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake
+        DESTINATION ${package_directory})
+configure_file(${CMAKE_CURRENT_LIST_DIR}/auxin.pc.in ${CMAKE_BINARY_DIR}/auxin.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/auxin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# cpack -G DEB
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME auxin)
+set(CPACK_PACKAGE_VENDOR "Auxin")
+set(CPACK_PACKAGE_CONTACT "The Auxin developers <auxin@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION net)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libunwind8)  # loaded at run time, privately
+set(CPACK_STRIP_FILES ON)
+set(CPACK_RESOURCE_FILE_LICENSE ${CMAKE_SOURCE_DIR}/LICENSE)
+include(CPack)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed is complete: a program outside the tree builds against it and works with it."""
+import os
+import pathlib
+import shutil
+import subprocess
+import unittest
+
+from harness import giop, group, paths, server
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+OUTSIDE = """
+cmake_minimum_required(VERSION 3.25)
+project(outside LANGUAGES CXX)
+set(CMAKE_CXX_STANDARD 17)
+find_package(Auxin REQUIRED)
+add_library(counting MODULE counting_meta_object.cpp)
+target_link_libraries(counting PRIVATE Auxin::headers)
+"""
+
+
+def run(*command, **options):
+    done = subprocess.run([str(each) for each in command], capture_output=True, text=True,
+                          timeout=300, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{command}: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+    return done.stdout
+
+
+class PackageTest(unittest.TestCase):
+    def setUp(self):
+        self.directory = paths.scratch_dir()
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.prefix = self.directory / "prefix"
+
+    def install(self):
+        run("cmake", "--install", paths.build_dir(), "--prefix", self.prefix)
+
+    def build_outside(self):
+        outside = self.directory / "outside"
+        outside.mkdir()
+        (outside / "CMakeLists.txt").write_text(OUTSIDE)
+        shutil.copy(HERE / "counting_meta_object.cpp", outside)
+        run("cmake", "-S", outside, "-B", outside / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", outside / "build")
+        return outside / "build" / "libcounting.so"
+
+    def test_a_users_meta_object_built_outside_the_tree_sees_every_request(self):
+        self.install()
+        meta_object = self.build_outside()
+        config = self.directory / "config.toml"
+        config.write_text(f'meta_object = "{meta_object}"\n')
+        counts = self.directory / "counts"
+        port = paths.free_port()
+        # The installed command, its library and maps: nothing of the build tree.
+        installed = {**os.environ, "COUNTING_FILE": str(counts)}
+        with group.Group(self, server.probe_command(port), port=port, replicas=2, key=b"probe",
+                         options=["--config", str(config)], environment=installed,
+                         program=str(self.prefix / "bin" / "auxin")) as replicas:
+            with giop.Probe(port) as probe:
+                for _ in range(50):
+                    probe.add(1)
+            leader = replicas.await_leader()["pid"]
+            replicas.await_caught_up()
+            received, before, after, points, sent = map(
+                int, pathlib.Path(f"{counts}.{leader}").read_text().split())
+        self.assertGreaterEqual(min(received, before, after, sent), 50)
+        self.assertGreaterEqual(points, 50, "each addition takes its lock")
+        self.assertEqual(before, after)
+
+    def test_the_headers_are_found_by_pkg_config_and_usable_from_cxx17(self):
+        self.install()
+        found = sorted(self.prefix.rglob("auxin.pc"))
+        self.assertEqual(len(found), 1)
+        flags = run("pkg-config", "--define-variable", f"prefix={self.prefix}", "--cflags", "auxin",
+                    env={**os.environ, "PKG_CONFIG_PATH": str(found[0].parent)}).split()
+        for header in sorted((self.prefix / "include" / "auxin").iterdir()):
+            source = self.directory / "use.cpp"
+            source.write_text(f"#include <auxin/{header.name}>\nint main() {{ return 0; }}\n")
+            run("g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", *flags, "-o",
+                self.directory / "use", source)
+
+    def test_everything_a_user_needs_is_installed(self):
+        self.install()
+        names = {path.name for path in self.prefix.rglob("*")}
+        self.assertLessEqual({"libauxin.so", "auxin", "omniorb-4.2.toml", "auxin.pc", "auxin.1",
+                              "AuxinConfig.cmake", "meta_request_lifecycle.h"}, names)
+
+    def test_the_debian_package_has_its_dependencies(self):
+        run("cpack", "-G", "DEB", "-B", self.directory, "--config",
+            paths.build_dir() / "CPackConfig.cmake")
+        package, = self.directory.glob("*.deb")
+        fields = run("dpkg-deb", "--field", package)
+        self.assertIn("Package: auxin", fields)
+        self.assertRegex(fields, r"Depends: .*libc6")
+        listed = run("dpkg-deb", "--contents", package)
+        for name in ("/usr/bin/auxin", "libauxin.so", "/usr/share/auxin/maps/omniorb-4.2.toml"):
+            self.assertIn(name, listed)
+
+
+if __name__ == "__main__":
+    unittest.main()
