@@ -551,4 +551,34 @@ TEST(Rebinding, LeavesAnotherInterposersReferencesAlone) {
   rebind("c_function", original);
 }
 
+TEST(Rebinding, RunsBesideCallsOnOtherThreads) {
+  const sample::Calls& now = calls_of("libauxin_sample_caller_now.so");
+  void* original = dlsym(RTLD_DEFAULT, "c_function");
+  std::atomic<bool> stop{false};
+  std::atomic<long> wrong{0}, old_results{0}, new_results{0};
+  std::vector<std::thread> threads;
+  for (int count = 0; count < 2; ++count) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        const long result = now.c_function(1);
+        if (result == 2) ++old_results;
+        else if (result == 501) ++new_results;
+        else ++wrong;
+      }
+    });
+  }
+  std::thread installer([&] {
+    while (!stop) install(sample_map());
+  });
+  // Until both have been seen, and some more.
+  for (int round = 0; round < 200 || old_results == 0 || new_results == 0; ++round) {
+    rebind("c_function", reinterpret_cast<void*>(replacement));
+    rebind("c_function", original);
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+  installer.join();
+  EXPECT_EQ(wrong, 0);
+}
+
 }  // namespace

@@ -155,6 +155,12 @@ TEST(JoinPointMapFile, SyntaxErrorsNameTheLine) {
   EXPECT_EQ(loaded.error.find("x.toml:2: "), 0u) << loaded.error;
 }
 
+TEST(JoinPointMapFile, StrangeCharacterInATableNameIsAnErrorInEveryBuild) {
+  for (const char* text : {"schema = 1\n[\x80]\n", "schema = 1\n[[ \xff", "[\n", "[=]\n"}) {
+    EXPECT_EQ(parse_map(text, "strange.toml").error.find("strange.toml:"), 0u) << text;
+  }
+}
+
 TEST(JoinPointMapFile, DamagedTextNeverCrashes) {
   const char* given = getenv("AUXIN_SEED");
   const unsigned seed = given != nullptr ? static_cast<unsigned>(strtoul(given, nullptr, 0))
