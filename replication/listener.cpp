@@ -53,7 +53,9 @@ void Listener::for_each(void (*visit)(Listener&, void*), void* context) {
     if (listener != nullptr) visit(*listener, context);
 }
 
-void Listener::announced(uint64_t, const stm::LogEntry& entry) { make(entry.object); }
+void Listener::announced(uint64_t, const stm::LogEntry& entry) {
+  if (entry.flags == 0) make(entry.object);  // else the bind failed in the leader
+}
 
 int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSite site) {
   Decision decision(site);

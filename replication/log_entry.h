@@ -43,7 +43,8 @@ enum class AcquireForm : uint16_t {
 };
 
 enum class ValueForm : uint16_t {
-  kClock = 1, kTimeOfDay, kTime, kRandomBytes, kRandom, kRand, kRandomDevice, kSleep, kSemValue
+  kClock = 1, kTimeOfDay, kTime, kRandomBytes, kRandom, kRand, kRandomDevice, kSleep, kSemValue,
+  kLookUp
 };
 
 }  // namespace auxin::replication

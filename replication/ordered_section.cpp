@@ -10,16 +10,22 @@
 namespace auxin::replication {
 namespace {
 
-struct Section {
-  std::atomic<uint64_t> name{0};  // hash of the join point's name; 0: free
-  FutexLock lock;
-  alignas(8) uint64_t count = 0;
-};
-constexpr int kMaxSections = 64;
-constinit Section sections[kMaxSections];
+constexpr uint64_t kLookUpPatienceNs = 2'000'000;
+
+// The object table, as far as its order goes.
+FutexLock section_lock;                       // one section at a time
+std::atomic<uint32_t> readers{0};             // look-ups in progress in the leader
+std::atomic<uint32_t> closed{0};              // a section runs: look-ups wait
+uint32_t version = 0;                         // sections completed
+uint32_t looked_up = 0;                       // look-ups completed
+
+std::atomic_ref<uint32_t> version_now() { return std::atomic_ref<uint32_t>(version); }
+std::atomic_ref<uint32_t> looked_up_now() { return std::atomic_ref<uint32_t>(looked_up); }
 
 thread_local constinit int depth = 0;
-thread_local constinit Section* held = nullptr;
+thread_local constinit bool in_section = false;
+thread_local constinit bool in_look_up = false;
+thread_local constinit bool counted_reader = false;
 
 uint64_t hash(const std::string& name) {
   uint64_t value = 0xcbf29ce484222325ull;
@@ -27,50 +33,91 @@ uint64_t hash(const std::string& name) {
   return value | 1;
 }
 
-Section* section_of(uint64_t name) {
-  for (Section& section : sections) {
-    uint64_t there = section.name.load(std::memory_order_acquire);
-    if (there == 0 && section.name.compare_exchange_strong(there, name)) return &section;
-    if (section.name.load(std::memory_order_acquire) == name) return &section;
-  }
-  return nullptr;
+void await_version(uint32_t wanted) {
+  for (uint32_t seen; (seen = version_now().load()) != wanted;) await_change(&version, seen);
 }
 
-uint32_t* word(Section* section) { return reinterpret_cast<uint32_t*>(&section->count); }
+void await_look_ups(uint32_t wanted) {
+  for (uint32_t seen; static_cast<int32_t>((seen = looked_up_now().load()) - wanted) < 0;)
+    await_change(&looked_up, seen);
+}
+
+// Keeps new look-ups out and lets those in progress finish, for a moment.
+void close_table() {
+  closed.store(1);
+  const uint64_t deadline = monotonic_ns() + kLookUpPatienceNs;
+  for (uint32_t count; (count = readers.load()) != 0 && monotonic_ns() < deadline;)
+    futex_wait(&readers, count, kLookUpPatienceNs / 8);
+}
+
+void open_table() {
+  closed.store(0);
+  futex_wake(&closed, 0x7fffffff);
+}
 
 }  // namespace
 
-void enter_ordered_section(const markers::JoinPoint& point) {
-  if (current_activity()->id == 0 || ++depth > 1) return;
-  const uint64_t name = hash(point.name);
-  Section* section = section_of(name);
-  if (section == nullptr) return;
-  std::atomic_ref<uint64_t> count(section->count);
+void begin_look_up() {
+  if (current_activity()->id == 0) return;
+  in_look_up = true;
   Decision decision(os::CallSite{nullptr});
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
-    section->lock.lock();
-    const uint64_t number = count.load() + 1;
-    count.store(number);
-    decision.log_acquire(name, number, AcquireForm::kJoinPoint, 0);
+    for (;;) {
+      readers.fetch_add(1);
+      if (closed.load() == 0) break;
+      readers.fetch_sub(1);
+      futex_wake(&readers, 1);
+      futex_wait(&closed, 1, kLookUpPatienceNs);
+    }
+    counted_reader = true;
+    decision.log_value(ValueForm::kLookUp, version_now().load(), 0, 0);
+    return;
+  }
+  decision.expect(logged, ValueForm::kLookUp);
+  await_version(static_cast<uint32_t>(logged.object));
+  decision.done();
+}
+
+void end_look_up() {
+  if (!in_look_up) return;
+  in_look_up = false;
+  looked_up_now().fetch_add(1);
+  announce_change(&looked_up);
+  if (!counted_reader) return;
+  counted_reader = false;
+  if (readers.fetch_sub(1) == 1 && closed.load() != 0) futex_wake(&readers, 1);
+}
+
+void enter_ordered_section(const markers::JoinPoint& point) {
+  if (current_activity()->id == 0 || ++depth > 1) return;
+  end_look_up();  // application code that a look-up called (a servant manager) is past it
+  const uint64_t name = hash(point.name);
+  Decision decision(os::CallSite{nullptr});
+  stm::LogEntry logged;
+  if (!decision.replay(&logged)) {
+    section_lock.lock();
+    close_table();
+    const uint64_t number = version_now().load() + 1;
+    decision.log_acquire(name, number << 32 | looked_up_now().load(), AcquireForm::kJoinPoint, 0);
   } else {
     decision.expect(logged, AcquireForm::kJoinPoint);
     if (logged.object != name) diverge("it enters another ordered section than the leader did");
-    await_turn(word(section), static_cast<uint32_t>(logged.number - 1));
-    section->lock.lock();
-    count.store(logged.number);
+    await_version(static_cast<uint32_t>(logged.number >> 32) - 1);
+    await_look_ups(static_cast<uint32_t>(logged.number));
+    section_lock.lock();
     decision.done();
   }
-  held = section;
+  in_section = true;
 }
 
 void end_ordered_section() {
-  if (held == nullptr) return;
-  Section* section = held;
-  held = nullptr;
-  const uint32_t count = static_cast<uint32_t>(std::atomic_ref<uint64_t>(section->count).load());
-  section->lock.unlock();
-  if (!replica->leads()) pass_turn(word(section), count);
+  if (!in_section) return;
+  in_section = false;
+  version_now().fetch_add(1);
+  if (closed.load() != 0) open_table();
+  section_lock.unlock();
+  announce_change(&version);
 }
 
 void leave_ordered_section() {

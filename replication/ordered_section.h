@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ordered sections: calls into the ORB on behalf of the application whose order shows in replies, as
-// object activation, which hands out object ids (DESIGN 4.1). The section is a contention point of
-// its own, named by the join point; nested ones (activation within _this()) are part of the
-// outermost.
+// object activation, which hands out object ids; and whether a request finds its object
+// (DESIGN 4.1).
+//
+// All sections change one thing, the object table, whose version is the number of sections
+// completed. A request's look-up happens at one version: it is a decision. In the leader a section
+// waits for look-ups in progress, and look-ups wait for a section (a read-write lock); the section's
+// decision carries its number and how many look-ups were complete before it. A follower's look-up
+// waits for its version, a follower's section for its number and for those look-ups.
+//
+// A look-up may block for long (a POA manager in the holding state): a section does not wait for it
+// for more than a moment. Nested sections (activation within _this()) are part of the outermost.
 //
 // Thread safety: any thread. Not ordered where the thread has no activity.
 #pragma once
@@ -15,5 +23,9 @@ namespace auxin::replication {
 void enter_ordered_section(const markers::JoinPoint& point);
 void leave_ordered_section();
 void end_ordered_section();  // early: application code may follow inside the call
+
+// Around a request's look-up of its object: from when it is taken up to the upcall (or to its end).
+void begin_look_up();
+void end_look_up();
 
 }  // namespace auxin::replication

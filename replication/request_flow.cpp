@@ -46,6 +46,7 @@ void enter_application() {
   os::counters().requests.fetch_add(1, std::memory_order_relaxed);
   in_application = true;
   if (!flow.name_activities || !replicated()) return;
+  end_look_up();
   Activity* activity = current_activity();
   ThreadSlot* slot = replica->enter();
   slot->request_id.store(request_id.request, std::memory_order_relaxed);
@@ -67,11 +68,13 @@ void leave_application() {
 void take_up_request() {
   request_id = RequestId{};
   begin_request(resolve_request);
+  if (replicated()) begin_look_up();
 }
 
 void lay_down_request() {
   leave_application();
   if (!in_request()) return;
+  end_look_up();
   const uint64_t id = current_activity()->id;
   end_request();
   if (id != 0 && replicated() && !replica->leads()) replay.finished(id);
