@@ -98,7 +98,9 @@ TEST_F(Annotation, RequestsNestAndAreTold) {
   static std::vector<std::string> told;
   told.clear();
   set_request_annotations(
-      {[](int fd, uint32_t id) { told.push_back("+" + std::to_string(fd) + "/" + std::to_string(id)); },
+      {[](int fd, uint32_t id) {
+         told.push_back("+" + std::to_string(fd) + "/" + std::to_string(id));
+       },
        [](int fd, uint32_t id) {
          told.push_back("-" + std::to_string(fd) + "/" + std::to_string(id));
        }});

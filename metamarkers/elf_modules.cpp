@@ -183,8 +183,9 @@ ModuleWriter::~ModuleWriter() {
 bool ModuleWriter::write(uintptr_t* word, uintptr_t value) {
   const auto address = reinterpret_cast<uintptr_t>(word);
   if (address >= module_.relro_begin && address < module_.relro_end) {
-    if (!opened_ && mprotect(reinterpret_cast<void*>(module_.relro_begin),
-                             module_.relro_end - module_.relro_begin, PROT_READ | PROT_WRITE) != 0) {
+    const size_t size = module_.relro_end - module_.relro_begin;
+    if (!opened_ && mprotect(reinterpret_cast<void*>(module_.relro_begin), size,
+                             PROT_READ | PROT_WRITE) != 0) {
       return false;
     }
     opened_ = true;

@@ -5,8 +5,8 @@
 // Three passes. The first goes through the modules that may define something and collects the
 // functions that match (targets). Between the passes each target gets a stub, and the linker is
 // asked to which definition its name binds globally. The third goes through all references: a word
-// that holds a target's address gets the stub's (also one in a program's copy of a library's vtable,
-// which is known by its value only); a word still leading into lazy binding gets it if
+// that holds a target's address gets the stub's (also one in a program's copy of a library's
+// vtable, which is known by its value only); a word still leading into lazy binding gets it if
 // its name binds to the target. All other words are left alone: they belong to another definition,
 // or to somebody else's interposer.
 #include "metamarkers/interception.h"
@@ -229,7 +229,8 @@ Installed install(const JoinPointMap& map) {
   for (Target& target : installation.targets) {
     target.stub = take_stub(installation, target, &installation.states[target.join_point].problem);
     const void* global = dlsym(RTLD_DEFAULT, target.symbol.c_str());
-    target.binds_globally = global == nullptr || reinterpret_cast<uintptr_t>(global) == target.function;
+    target.binds_globally =
+        global == nullptr || reinterpret_cast<uintptr_t>(global) == target.function;
     installation.by_symbol.emplace(target.symbol, &target);
     if (target.stub < 0) continue;
     installation.by_address.emplace(target.function, &target);

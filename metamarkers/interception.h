@@ -8,9 +8,10 @@
 // static code with unwind information: exceptions, pthread_exit and cancellation pass through them,
 // and run the leave half on their way.
 //
-// What can't be intercepted so: calls that don't go through a relocation (within one module that was
-// linked with -Bsymbolic, static or inlined functions), functions with stack arguments (more than
-// six integer or eight floating ones) or 32-byte vector arguments, and functions that return twice.
+// What can't be intercepted so: calls that don't go through a relocation (within one module that
+// was linked with -Bsymbolic, static or inlined functions), functions with stack arguments (more
+// than six integer or eight floating ones) or 32-byte vector arguments, and functions that return
+// twice.
 //
 // The same mechanism takes hooks out: rebind() points a module's references to a hook back at libc.
 //
@@ -24,7 +25,7 @@
 
 namespace auxin::markers {
 
-inline constexpr int kMaxJoinPoints = 128;  // functions, not map entries: one entry may match several
+inline constexpr int kMaxJoinPoints = 128;  // functions; one map entry may match several
 
 // The registers a join point was entered with.
 struct Arguments {
@@ -47,7 +48,8 @@ void set_actions(const Actions& actions);
 struct Installed {
   int join_points = 0;     // of the map: intercepted at least once, now
   int references = 0;      // relocations that point at their stubs, now
-  std::string missing;     // join points for which no symbol or no reference was found, "name (why), …"
+  // Join points for which no symbol or no reference was found: "name (why), name (why)".
+  std::string missing;
 };
 // Intercepts everything the map names, in all modules loaded now. Call again after a dlopen: only
 // what is new is done. `map` must live for ever. Not in a hook: allocates.

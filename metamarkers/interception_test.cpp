@@ -337,7 +337,8 @@ TEST_P(Interception, CancellationPassesAndLeaves) {
   left_anywhere = probed_anywhere = 0;
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
-  OnAThread there{calls_, ends[0], [](const OnAThread& self) { self.calls->wait_for_byte(self.fd); }};
+  OnAThread there{calls_, ends[0],
+                  [](const OnAThread& self) { self.calls->wait_for_byte(self.fd); }};
   pthread_t thread;
   ASSERT_EQ(pthread_create(&thread, nullptr, OnAThread::run, &there), 0);
   while (probed_anywhere == 0) std::this_thread::yield();  // it is inside
@@ -449,7 +450,7 @@ INSTANTIATE_TEST_SUITE_P(Binding, Interception,
                                       : "Now";
                          });
 
-// --- installation, without the fixture's map --------------------------------------------------------
+// --- installation, without the fixture's map ----------------------------------------------------
 
 JoinPointMap* map_of(std::vector<JoinPoint> join_points) {  // lives for ever, as a map must
   auto* map = new JoinPointMap;

@@ -8,15 +8,16 @@
 //   [[match]]                       # all of these must be loaded
 //   soname = "libomniORB4.so.2"
 //   [modules]
-//   infrastructure = ["libomniORB4.so*", "libomniDynamic4.so*", …]   # their own locks do not matter
-//   conduit = ["libomnithread.so*", "libstdc++.so*", "libc.so*"]      # look through: who called them?
+//   infrastructure = ["libomniORB4.so*", "libomniDynamic4.so*"]   # their own locks do not matter
+//   conduit = ["libomnithread.so*", "libstdc++.so*", "libc.so*"]  # look through: who called them?
 //   own_sockets = ["libzmq.so*"]    # their connections are the leader's own, not replicated
 //   [[join_point]]
 //   name = "upcall"
-//   function = "omniCallHandle::upcall(omniServant*, omniCallDescriptor&)"   # demangled or mangled, * allowed
+//   # demangled or mangled, * allowed
+//   function = "omniCallHandle::upcall(omniServant*, omniCallDescriptor&)"
 //   library = "libomniORB4.so*"     # where it is defined
 //   role = "upcall"
-//   [offsets]                        # numbers the binding needs (checked by a test against the headers)
+//   [offsets]                     # numbers the binding needs (a test checks them against headers)
 //   …
 //
 // Loading allocates and may throw nothing: errors come back as sentences. Done once, before the
@@ -76,7 +77,8 @@ struct ChosenMaps {
   std::vector<JoinPointMap> maps;
   std::string error;
 };
-ChosenMaps choose_maps(const std::string& directory, const std::vector<std::string>& loaded_modules);
+ChosenMaps choose_maps(const std::string& directory,
+                       const std::vector<std::string>& loaded_modules);
 
 // The name that a map uses for a role ("contention-point"), and back. Unknown: null, kNone.
 const char* role_name(Role role);

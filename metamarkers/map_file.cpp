@@ -7,8 +7,8 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
-// Its assertions hold for good input only ("[\x80" trips one) and, with NDEBUG, are assumptions to some
-// compilers; the code behind them reports such input as an error, as it should.
+// Its assertions hold for good input only ("[\x80" trips one) and, with NDEBUG, are assumptions to
+// some compilers; the code behind them reports such input as an error, as it should.
 #define TOML_ASSERT(expression) static_assert(true)
 #pragma push_macro("NDEBUG")
 #undef NDEBUG
@@ -47,7 +47,9 @@ class Reader {
       only_keys(match, {"soname"}, "[[match]]");
       map.match_sonames.push_back(required_string(match, "soname", "[[match]]"));
     });
-    if (map.match_sonames.empty()) fail(nullptr, "there is no [[match]]: the map would never apply");
+    if (map.match_sonames.empty()) {
+      fail(nullptr, "there is no [[match]]: the map would never apply");
+    }
     if (const toml::table* modules = table(root, "modules")) {
       only_keys(*modules, {"infrastructure", "conduit", "own_sockets"}, "[modules]");
       map.infrastructure = strings(*modules, "infrastructure");

@@ -12,8 +12,8 @@ namespace {
 
 thread_local constinit MarkerStack stack_of_this_thread;
 
-// On an alternate signal stack addresses say nothing about the frames of the interrupted code. Asked
-// only when something seems to be stale, which is rare, so the system call does not matter.
+// On an alternate signal stack addresses say nothing about the frames of the interrupted code.
+// Asked only when something seems to be stale, which is rare, so the system call does not matter.
 bool on_alternate_stack() {
   stack_t now;
   return sigaltstack(nullptr, &now) == 0 && (now.ss_flags & SS_ONSTACK) != 0;

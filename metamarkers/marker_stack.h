@@ -23,8 +23,8 @@ enum class Role : uint16_t {
   kDispatcher,        // the ORB works for one message; argument: its request object
   kRequest,           // the message is a request, its id is known
   kUpcall,            // application code runs on behalf of the request
-  kInfrastructure,    // the ORB's own business: threads and locks made here are not the application's
-  kContentionPoint,   // a call whose order shows in replies (object activation …): ordered as a whole
+  kInfrastructure,    // the ORB's own business: threads, locks made here aren't the application's
+  kContentionPoint,   // its order shows in replies (object activation …): ordered as a whole
   kSuppressed,        // not to be executed in a follower (idle-connection scavenging)
   kValueSource,       // values read here reach clients (unique-id generation)
   kOutputBegins,      // an output buffer was made ready: unset bytes are to be defined

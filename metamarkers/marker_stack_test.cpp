@@ -190,8 +190,9 @@ TEST(MarkerStack, HandlerOnAnAlternateStackSeesTheMarkers) {
   munmap(mapping, 2 * kHalf);
 }
 
-// Any history of nested calls, returns and jumps over several frames: the stack always holds exactly
-// the markers of the frames that a model holds (those jumped over until the next push or pop).
+// Any history of nested calls, returns and jumps over several frames: the stack always holds
+// exactly the markers of the frames that a model holds (those jumped over until the next push or
+// pop).
 TEST(MarkerStack, AgreesWithAModelOnRandomHistories) {
   const char* given = getenv("AUXIN_SEED");
   const unsigned seed = given != nullptr ? static_cast<unsigned>(strtoul(given, nullptr, 0))

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shipped maps against the stock libraries of this machine: every function of the omniORB map is
-// found and intercepted, a real request passes the join points in their order, and the map's offsets
-// lead from their arguments to the request id and the socket of the very connection it came on.
+// The shipped maps against the stock libraries of this machine: every function of the omniORB map
+// is found and intercepted, a real request passes the join points in their order, and the map's
+// offsets lead from their arguments to the request id and the socket of the very connection it
+// came on.
 //
-// The server is a shared object (samples/probe_server.cpp) in this process, the client a plain socket
-// that sends GIOP bytes; so ids, ports and versions are known exactly.
+// The server is a shared object (samples/probe_server.cpp) in this process, the client a plain
+// socket that sends GIOP bytes; so ids, ports and versions are known exactly.
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -161,7 +162,7 @@ TEST(TangoMap, EveryJoinPointIsFoundInTheStockLibrary) {
   EXPECT_EQ(install(chosen->maps[1]).missing, "");
 }
 
-// --- a raw GIOP client ----------------------------------------------------------------------------
+// --- a raw GIOP client ------------------------------------------------------------------------
 
 class Client {
  public:
@@ -333,7 +334,7 @@ TEST_F(OmniOrbServer, RequestForAnUnknownObjectLeavesNoMarkers) {
   Client client(port);
   ASSERT_TRUE(client.connected());
   for (uint32_t id = 1; id <= 20; ++id) {
-    ASSERT_EQ(client.ask(2, id, "nobody"), id);  // OBJECT_NOT_EXIST: an exception inside handleRequest
+    ASSERT_EQ(client.ask(2, id, "nobody"), id);  // an exception inside handleRequest
     const std::vector<Passed> seen = take_passed({"request", "upcall"});
     ASSERT_EQ(seen.size(), 1u);
     EXPECT_EQ(seen[0].depth, 2);

@@ -4,9 +4,9 @@
 // loaded privately (dlopen, RTLD_LOCAL): the server's exceptions keep their own unwinder. Where
 // libunwind can't be loaded: through glibc's backtrace, and `stack_inspection_method` says so.
 //
-// Thread safety: prepare once, before other threads call; callers() from any thread. libunwind takes
-// locks of libpthread and glibc's backtrace the linker's: where these are hooked, the caller holds
-// the guard against recursion. Source: paper 004, slide 20 (backtracking the computation).
+// Thread safety: prepare once, before other threads call; callers() from any thread. libunwind
+// takes locks of libpthread and glibc's backtrace the linker's: where these are hooked, the caller
+// holds the guard against recursion. Source: paper 004, slide 20 (backtracking the computation).
 #pragma once
 
 #include <cstddef>

@@ -118,8 +118,9 @@ TEST(PreloadedProgram, HasTheSameOutputItsExceptionsAndItsCallers) {
 TEST(PreloadedProgram, FallsBackToBacktraceWhereLibunwindCantBeLoaded) {
   // A directory in which "libunwind.so.8" is no library goes first in the search.
   const std::string preloaded =
-      "d=$(mktemp -d) && echo no > $d/libunwind.so.8 && LD_LIBRARY_PATH=$d LD_PRELOAD=" AUXIN_PRELOAD
-      " " AUXIN_PRELOADED_PROGRAM " backtrace; s=$?; rm -r $d; exit $s";
+      "d=$(mktemp -d) && echo no > $d/libunwind.so.8 && "
+      "LD_LIBRARY_PATH=$d LD_PRELOAD=" AUXIN_PRELOAD " " AUXIN_PRELOADED_PROGRAM
+      " backtrace; s=$?; rm -r $d; exit $s";
   const auto result = run(preloaded);
   EXPECT_EQ(result.first, 0) << result.second;
 }

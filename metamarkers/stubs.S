@@ -6,9 +6,9 @@
 # the ABI gives to linkage code, and goes to the common body; to the caller both look like the
 # function. The body saves every register that can carry an argument (the six integer ones, rax with
 # the count of vector registers of a variadic call, r10 with a static chain, xmm0-7), asks
-# auxin_stub_enter for the function's address, calls it from its own frame, saves every register that
-# can carry a result (rax, rdx, xmm0, xmm1; st(0) and st(1) are not touched by what comes after), and
-# tells auxin_stub_leave.
+# auxin_stub_enter for the function's address, calls it from its own frame, saves every register
+# that can carry a result (rax, rdx, xmm0, xmm1; st(0) and st(1) are not touched by what comes
+# after), and tells auxin_stub_leave.
 #
 # An unwinder finds a cleanup for the call of the function (the table at the end): it runs
 # auxin_stub_unwind and goes on. Nothing is caught, so an exception that nobody catches still ends

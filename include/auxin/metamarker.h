@@ -115,7 +115,7 @@ class WorkingForRequest {
 
 #define AUXIN_PASTE_(a, b) a##b
 #define AUXIN_PASTE(a, b) AUXIN_PASTE_(a, b)
-/* AUXIN_JOIN_POINT(name, role) or AUXIN_JOIN_POINT(name, role, argument), to the end of the scope. */
+/* AUXIN_JOIN_POINT(name, role) or (name, role, argument): to the end of the scope. */
 #define AUXIN_JOIN_POINT(...) \
   const ::auxin::JoinPoint AUXIN_PASTE(auxin_join_point_, __LINE__)(__VA_ARGS__)
 #endif

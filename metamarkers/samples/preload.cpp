@@ -17,7 +17,7 @@ constinit size_t seen_count = 0;
 
 bool enter(const JoinPoint& join_point, const Arguments&, uint64_t*) {
   ++entered;
-  if (strcmp(join_point.name.c_str(), "plain") == 0) seen_count = callers(seen, kMaxInspectedFrames);
+  if (join_point.name == "plain") seen_count = callers(seen, kMaxInspectedFrames);
   return true;
 }
 void leave(const JoinPoint&, uint64_t) { ++left; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program that is run with the room preloaded (samples/preload.cpp) and without: its output is the
-// same, and what it asks the preload comes out right. Exits with 0 if all is as it should be.
+// A program that is run with the room preloaded (samples/preload.cpp) and without: its output is
+// the same, and what it asks the preload comes out right. Exits with 0 if all is as it should be.
 #include <dlfcn.h>
 #include <unwind.h>
 
