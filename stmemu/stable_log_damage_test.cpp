@@ -109,6 +109,19 @@ TEST_F(StableLogDamageTest, AnOutcomeOfAnotherPositionIsNone) {
   EXPECT_FALSE(log_.outcome(second, &value));
 }
 
+TEST_F(StableLogDamageTest, PublishingClearsTheOutcomeWordOfTheLapBefore) {
+  for (uint64_t n = 0; n < 64; ++n) log_.set_outcome(append(n, 0), 5);
+  log_.release(64, 0);
+  uint64_t word;
+  append(64, 0);
+  memcpy(&word, slot(0) + kOutcomeAt, sizeof(word));
+  EXPECT_EQ(word, 0u);
+  log_.reserve();
+  log_.seal_holes();
+  memcpy(&word, slot(1) + kOutcomeAt, sizeof(word));
+  EXPECT_EQ(word, 0u);
+}
+
 TEST_F(StableLogDamageTest, ASlotCopiedToAnotherPositionIsRefusedEvenWithItsStamp) {
   const uint64_t first = append(1, 10);
   const uint64_t second = append(2, 10);

@@ -107,7 +107,9 @@ TEST_P(SmallFileSystemTest, WhatIsReservedCanBeStoredOnAFullFileSystemAndMoreIsR
     memset(memory.control(), 'c', kLargeLayout.control_size_bytes);
     memset(memory.log_page(), 0, 4096);
     EXPECT_TRUE(memory.reserve_log(1000, 100'000));
+    errno = 77;
     EXPECT_FALSE(memory.reserve_log(kLargeLayout.entry_capacity, 0));
+    EXPECT_EQ(errno, 77) << "hooks reserve, and keep errno";
     EXPECT_FALSE(memory.reserve_log(0, kLargeLayout.payload_size_bytes));
     ASSERT_TRUE(std::filesystem::remove(directory_.file("filler")));
     EXPECT_FALSE(memory.reserve_log(kLargeLayout.entry_capacity, 0)) << "24 MiB hold no 64 MiB";
