@@ -12,12 +12,29 @@
 namespace auxin::os {
 namespace {
 
-bool to_libc(pthread_mutex_t* mutex) {
+[[gnu::always_inline]] inline bool to_libc(pthread_mutex_t* mutex) {
   return unselected(mutex_tag(mutex).load(std::memory_order_relaxed));
 }
 
 int order(pthread_mutex_t* mutex, const Deadline& deadline, CallSite site) {
   return facets.synchronisation->mutex_lock(mutex, deadline, site);
+}
+
+// The rest of the three calls that are hot, kept out of them so that their fast paths save no
+// register and need no frame.
+[[gnu::noinline]] int lock_slowly(pthread_mutex_t* mutex, CallSite site) {
+  if (!mutex_reified(mutex, true, site)) return real().pthread_mutex_lock(mutex);
+  return order(mutex, {}, site);
+}
+
+[[gnu::noinline]] int trylock_slowly(pthread_mutex_t* mutex, CallSite site) {
+  if (!mutex_reified(mutex, true, site)) return real().pthread_mutex_trylock(mutex);
+  return order(mutex, {Deadline::Kind::kTry}, site);
+}
+
+[[gnu::noinline]] int unlock_slowly(pthread_mutex_t* mutex, CallSite site) {
+  if (!mutex_reified(mutex, false, site)) return real().pthread_mutex_unlock(mutex);
+  return facets.synchronisation->mutex_unlock(mutex, site);
 }
 
 pthread_mutex_t* of(mtx_t* mutex) { return reinterpret_cast<pthread_mutex_t*>(mutex); }
@@ -53,19 +70,17 @@ int hook::pthread_mutex_destroy(pthread_mutex_t* mutex) {
 }
 
 int hook::pthread_mutex_lock(pthread_mutex_t* mutex) {
-  if (to_libc(mutex)) [[likely]] return real().pthread_mutex_lock(mutex);
-  if (!mutex_reified(mutex, true, AUXIN_CALL_SITE)) return real().pthread_mutex_lock(mutex);
-  return order(mutex, {}, AUXIN_CALL_SITE);
+  if (to_libc(mutex)) return real().pthread_mutex_lock(mutex);
+  return lock_slowly(mutex, AUXIN_CALL_SITE);
 }
 
 int hook::pthread_mutex_trylock(pthread_mutex_t* mutex) {
-  if (to_libc(mutex)) [[likely]] return real().pthread_mutex_trylock(mutex);
-  if (!mutex_reified(mutex, true, AUXIN_CALL_SITE)) return real().pthread_mutex_trylock(mutex);
-  return order(mutex, {Deadline::Kind::kTry}, AUXIN_CALL_SITE);
+  if (to_libc(mutex)) return real().pthread_mutex_trylock(mutex);
+  return trylock_slowly(mutex, AUXIN_CALL_SITE);
 }
 
 int hook::pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* deadline) {
-  if (to_libc(mutex)) [[likely]] return real().pthread_mutex_timedlock(mutex, deadline);
+  if (to_libc(mutex)) return real().pthread_mutex_timedlock(mutex, deadline);
   if (!mutex_reified(mutex, true, AUXIN_CALL_SITE)) {
     return real().pthread_mutex_timedlock(mutex, deadline);
   }
@@ -74,7 +89,7 @@ int hook::pthread_mutex_timedlock(pthread_mutex_t* mutex, const timespec* deadli
 
 int hook::pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock,
                                   const timespec* deadline) {
-  if (to_libc(mutex)) [[likely]] return real().pthread_mutex_clocklock(mutex, clock, deadline);
+  if (to_libc(mutex)) return real().pthread_mutex_clocklock(mutex, clock, deadline);
   if (!mutex_reified(mutex, true, AUXIN_CALL_SITE)) {
     return real().pthread_mutex_clocklock(mutex, clock, deadline);
   }
@@ -82,25 +97,24 @@ int hook::pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock,
 }
 
 int hook::pthread_mutex_unlock(pthread_mutex_t* mutex) {
-  if (to_libc(mutex)) [[likely]] return real().pthread_mutex_unlock(mutex);
-  if (!mutex_reified(mutex, false, AUXIN_CALL_SITE)) return real().pthread_mutex_unlock(mutex);
-  return facets.synchronisation->mutex_unlock(mutex, AUXIN_CALL_SITE);
+  if (to_libc(mutex)) return real().pthread_mutex_unlock(mutex);
+  return unlock_slowly(mutex, AUXIN_CALL_SITE);
 }
 
 int hook::mtx_lock(mtx_t* mutex) {
-  if (to_libc(of(mutex))) [[likely]] return real().mtx_lock(mutex);
+  if (to_libc(of(mutex))) return real().mtx_lock(mutex);
   if (!mutex_reified(of(mutex), true, AUXIN_CALL_SITE)) return real().mtx_lock(mutex);
   return c11_result(order(of(mutex), {}, AUXIN_CALL_SITE));
 }
 
 int hook::mtx_trylock(mtx_t* mutex) {
-  if (to_libc(of(mutex))) [[likely]] return real().mtx_trylock(mutex);
+  if (to_libc(of(mutex))) return real().mtx_trylock(mutex);
   if (!mutex_reified(of(mutex), true, AUXIN_CALL_SITE)) return real().mtx_trylock(mutex);
   return c11_result(order(of(mutex), {Deadline::Kind::kTry}, AUXIN_CALL_SITE));
 }
 
 int hook::mtx_timedlock(mtx_t* mutex, const timespec* deadline) {
-  if (to_libc(of(mutex))) [[likely]] return real().mtx_timedlock(mutex, deadline);
+  if (to_libc(of(mutex))) return real().mtx_timedlock(mutex, deadline);
   if (!mutex_reified(of(mutex), true, AUXIN_CALL_SITE)) {
     return real().mtx_timedlock(mutex, deadline);
   }
@@ -109,7 +123,7 @@ int hook::mtx_timedlock(mtx_t* mutex, const timespec* deadline) {
 }
 
 int hook::mtx_unlock(mtx_t* mutex) {
-  if (to_libc(of(mutex))) [[likely]] return real().mtx_unlock(mutex);
+  if (to_libc(of(mutex))) return real().mtx_unlock(mutex);
   if (!mutex_reified(of(mutex), false, AUXIN_CALL_SITE)) return real().mtx_unlock(mutex);
   return c11_result(facets.synchronisation->mutex_unlock(of(mutex), AUXIN_CALL_SITE));
 }

@@ -37,7 +37,8 @@ inline std::atomic_ref<uint64_t> semaphore_count(sem_t* semaphore) {
   return word_at(semaphore, 24);
 }
 
-// Has the mutex no room for a tag (robust), or is it another process's too?
+// Has the mutex no room for a tag (robust), or is it another process's too? libc says the latter of
+// every robust one, so whether a robust mutex is really shared can't be known.
 inline bool mutex_is_robust(const pthread_mutex_t* mutex) {
   return (mutex->__data.__kind & 0x10) != 0;
 }

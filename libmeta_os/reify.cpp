@@ -81,8 +81,8 @@ bool tagged_object_reified(std::atomic_ref<uint64_t> word, bool first, CallSite 
 
 bool mutex_reified(pthread_mutex_t* mutex, bool first, CallSite site) {
   if (at_meta_level()) return false;
+  if (mutex_is_robust(mutex)) return site_reified(site);  // libc marks all of these shared, too
   if (mutex_is_shared(mutex)) return count_unclassified();
-  if (mutex_is_robust(mutex)) return site_reified(site);
   return tagged_object_reified(mutex_tag(mutex), first, site);
 }
 

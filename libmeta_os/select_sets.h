@@ -3,6 +3,9 @@
 // The three sets of a select call as an array for poll, and poll's answer as three sets, with the
 // kernel's own rules for which poll event makes a descriptor ready in which set.
 //
+// One difference: Linux ignores bits beyond the size of its own table of the process's descriptors
+// (at least 64); here they are EBADF as everywhere else.
+//
 // Works on the words of the sets, not with FD_SET: programs pass sets larger than FD_SETSIZE.
 #pragma once
 

@@ -6,10 +6,13 @@
   hook_table.py --page FILE                                  docs/intercepted-calls.md
   hook_table.py --check-page FILE                            exit 1 if FILE is not current
   hook_table.py --names                                      the exported names, one a line
+  hook_table.py --check-library FILE    exit 1 unless the library exports the rows and nothing else
+  hook_table.py --check-programs FILE…  exit 1 unless the test programs call every hooked row
 """
 import argparse
 import pathlib
 import re
+import subprocess
 import sys
 
 TABLE = pathlib.Path(__file__).resolve().parent.parent / "libmeta_os" / "hook_table.def"
@@ -99,6 +102,38 @@ def page():
     return "\n".join(out)
 
 
+def exported_names(library):
+    listing = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
+                             capture_output=True, text=True).stdout
+    return {line.split()[-1].split("@")[0] for line in listing.splitlines()}
+
+
+def complain(what, wrong):
+    """Prints a line if there is anything in `wrong`; returns whether there is."""
+    if wrong:
+        print(f"{what}: {' '.join(sorted(wrong))}")
+    return bool(wrong)
+
+
+def check_library(library, also):
+    expected = set(names()) | {name for name in also.split(";") if name}
+    exported = exported_names(library)
+    missing = complain("not exported", expected - exported)
+    return complain("exported, but no row", exported - expected) or missing
+
+
+# Called by the C++ library, not by name.
+INDIRECT = {"_ZNSt13random_device9_M_getvalEv": "std::random_device"}
+
+
+def check_programs(paths):
+    text = "\n".join(path.read_text() for path in paths)
+    called = set(re.findall(r"\b(\w+)\(", text))
+    untested = {name for name in names()
+                if name not in called and not (name in INDIRECT and INDIRECT[name] in text)}
+    return complain("no test program calls", untested)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--version-script", type=pathlib.Path)
@@ -106,6 +141,8 @@ def main():
     parser.add_argument("--page", type=pathlib.Path)
     parser.add_argument("--check-page", type=pathlib.Path)
     parser.add_argument("--names", action="store_true")
+    parser.add_argument("--check-library", type=pathlib.Path)
+    parser.add_argument("--check-programs", type=pathlib.Path, nargs="+")
     arguments = parser.parse_args()
     if arguments.version_script:
         arguments.version_script.write_text(version_script(arguments.also))
@@ -115,6 +152,10 @@ def main():
         print("\n".join(names()))
     if arguments.check_page and arguments.check_page.read_text() != page():
         print(f"{arguments.check_page} is not current: make it again with --page")
+        return 1
+    if arguments.check_library and check_library(arguments.check_library, arguments.also):
+        return 1
+    if arguments.check_programs and check_programs(arguments.check_programs):
         return 1
     return 0
 
