@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/group_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "replication/supervisor/processes.h"
+#include "replication/supervisor/sentence.h"
+#include "replication/supervisor/state_directory.h"
+
+namespace auxin::cli {
+namespace {
+
+using replication::GroupControl;
+using replication::GroupPhase;
+using replication::PromotionRecord;
+using replication::ReplicaSlot;
+using replication::Role;
+using supervisor::load_text;
+
+constexpr int kMostTries = 100;  // to read a record that is being written
+
+std::vector<std::string> divided(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+const char* phase_name(GroupPhase phase) {
+  switch (phase) {
+    case GroupPhase::kStarting: return "starting";
+    case GroupPhase::kRunning: return "running";
+    case GroupPhase::kEnding: return "ending";
+    case GroupPhase::kEnded: return "ended";
+    case GroupPhase::kStopped: return "stopped";
+  }
+  return "unknown";
+}
+
+// The server process that the slot names, if it lives; else what was started for it.
+int living_pid(const ReplicaSlot& slot) {
+  const int server = slot.pid.load(std::memory_order_relaxed);
+  if (supervisor::process_lives(server) &&
+      supervisor::start_time_ticks(server) == slot.start_time_ticks.load()) {
+    return server;
+  }
+  const int child = static_cast<int>(slot.child_pid.load(std::memory_order_relaxed));
+  return server == 0 && supervisor::process_lives(child) ? child : 0;
+}
+
+const char* role_name(Role role, bool lives) {
+  if (role == Role::kDiverged) return "diverged";
+  if (!lives) return "dead";
+  switch (role) {
+    case Role::kLeader: return "leader";
+    case Role::kFollower:
+    case Role::kPromoting: return "follower";  // it leads once it serves
+    case Role::kDead: return "dead";
+    default: return "joining";
+  }
+}
+
+ReplicaReport read_replica(const ReplicaSlot& slot, int id, uint64_t log_end) {
+  ReplicaReport report;
+  report.id = id;
+  report.pid = living_pid(slot);
+  const bool lives = report.pid != 0;
+  report.role = role_name(slot.role.load(std::memory_order_acquire), lives);
+  report.position = std::min(slot.position.load(std::memory_order_relaxed), log_end);
+  if (report.role == "leader") report.position = log_end;
+  report.lag = log_end - report.position;
+  report.compared = slot.compared.load(std::memory_order_relaxed);
+  report.mismatches = slot.mismatches.load(std::memory_order_relaxed);
+  report.ready = lives && slot.ready.load(std::memory_order_relaxed) != 0;
+  report.starts = slot.incarnation.load(std::memory_order_relaxed);
+  if (slot.exit_known.load() != 0) {
+    report.last_end = supervisor::describe_wait_status(slot.wait_status.load());
+  }
+  report.message = load_text(slot.message);
+  return report;
+}
+
+bool read_promotion(const PromotionRecord& record, PromotionReport* report) {
+  for (int i = 0; i < kMostTries; ++i) {
+    const uint32_t before = record.sequence.load(std::memory_order_acquire);
+    if (before == 0) return false;
+    report->epoch = record.epoch;
+    report->from = record.from;
+    report->to = record.to;
+    report->detect_us = record.detect_us;
+    report->serve_us = record.serve_us;
+    report->at_realtime_ns = record.at_realtime_ns;
+    report->log_position = record.log_position;
+    const uint32_t reason = record.reason, basis = record.time_basis;
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (before % 2 != 0 || record.sequence.load(std::memory_order_relaxed) != before) continue;
+    report->reason = reason == 0 ? "death" : reason == 1 ? "hang" : "hand-over";
+    report->since = basis == 0 ? "detection" : "death";
+    return true;
+  }
+  return false;
+}
+
+std::vector<PromotionReport> read_promotions(const GroupControl& control, uint32_t count) {
+  std::vector<PromotionReport> promotions;
+  const uint32_t kept = std::min<uint32_t>(count, replication::kMaxPromotions);
+  for (uint32_t i = count - kept; i != count; ++i) {
+    PromotionReport report;
+    if (read_promotion(control.promotions[i % replication::kMaxPromotions], &report)) {
+      promotions.push_back(std::move(report));
+    }
+  }
+  return promotions;
+}
+
+}  // namespace
+
+Result<GroupReport> read_group(const std::string& directory) {
+  auto opened = supervisor::GroupMemory::open(directory + "/" + supervisor::kMemoryFile, true);
+  if (!opened) return Error{opened.error()};
+  const supervisor::GroupMemory& group = *opened;
+  const GroupControl& control = group.control();
+  const auto& log = group.log();
+  const auto& layout = group.memory().layout();
+
+  GroupReport report;
+  report.name = load_text(control.name);
+  report.style = supervisor::style_name(control.settings.style);
+  report.phase = phase_name(control.phase.load());
+  report.stop_reason = load_text(control.stop_reason);
+  report.state_directory = directory;
+  const int supervisor_pid = control.supervisor_pid.load();
+  if (control.supervisor.seems_held() && supervisor::process_lives(supervisor_pid)) {
+    report.supervisor_pid = supervisor_pid;
+  }
+  report.epoch = control.epoch.load();
+  report.facets = divided(load_text(control.facets));
+  report.maps = divided(load_text(control.map_names));
+  for (const auto& note : control.unsupported) {
+    if (note.used.load(std::memory_order_acquire) == 2) {
+      report.unsupported.push_back(load_text(note.text));
+    }
+  }
+
+  const bool logged = control.settings.style != replication::Style::kNone;
+  report.log_begin = log.begin();
+  report.log_end = log.end();
+  report.log_bytes = (report.log_end - report.log_begin) * 64 +
+                     (log.payload_end() - log.payload_begin());
+  report.log_capacity_entries = layout.entry_capacity;
+  report.log_capacity_bytes = layout.entry_capacity * 64 + layout.payload_size_bytes;
+  report.log_used_percent = static_cast<int>(
+      std::max((report.log_end - report.log_begin) * 100 / layout.entry_capacity,
+               (log.payload_end() - log.payload_begin()) * 100 / layout.payload_size_bytes));
+  report.rejoin = logged && report.log_begin == 0 && control.rejoin_possible.load() != 0;
+  for (uint32_t id = 0; id < control.settings.replica_count; ++id) {
+    report.replicas.push_back(
+        read_replica(control.replicas[id], static_cast<int>(id), report.log_end));
+  }
+  report.requests = control.requests.load();
+  report.replies = control.replies.load();
+  report.promotion_count = control.promotion_count.load();
+  report.promotions = read_promotions(control, report.promotion_count);
+  report.locks = count_locks(control);
+  return report;
+}
+
+}  // namespace auxin::cli
