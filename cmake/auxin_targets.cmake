@@ -3,7 +3,7 @@
 
 add_library(auxin_warnings INTERFACE)
 target_compile_options(auxin_warnings INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wcast-align -Wundef
+  -Wall -Wextra -Wshadow $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> -Wcast-align -Wundef
   $<$<BOOL:${AUXIN_WERROR}>:-Werror>)
 
 # auxin_room(NAME SOURCES...): a static library `auxin_NAME`, position independent, hidden
