@@ -173,7 +173,7 @@ TEST_F(RobustLockTest, WorkersKilledAtRandomNeverBreakMutualExclusionUnannounced
   // Goal: a half-done section is seen by a taker only together with kOwnerDied.
   // Method: processes raise two counters under the lock; one after another is killed at a random
   // moment and replaced. A taker told kClean must find the counters equal.
-  const uint64_t rounds = environment_number("AUXIN_ROUNDS", 200);
+  const uint64_t rounds = environment_number("AUXIN_ROUNDS", 50);
   std::mt19937_64 random(test_seed());
   const auto worker = [this] {
     for (;;) {
