@@ -66,7 +66,9 @@ void echo(Bank::Teller_ptr teller, const Arguments& a) {
   const CORBA::LongLong size_bytes = amount_from(a[0]);
   Bank::Octets sent;
   sent.length(static_cast<CORBA::ULong>(size_bytes));
-  for (CORBA::ULong i = 0; i < sent.length(); ++i) sent[i] = static_cast<CORBA::Octet>(i * 7 + i / 251);
+  for (CORBA::ULong i = 0; i < sent.length(); ++i) {
+    sent[i] = static_cast<CORBA::Octet>(i * 7 + i / 251);
+  }
   Bank::Octets_var received = teller->echo(sent);
   bool same = received->length() == sent.length();
   for (CORBA::ULong i = 0; same && i < sent.length(); ++i) same = received[i] == sent[i];
@@ -153,7 +155,8 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const Bank::InsufficientFunds& e) {
-    std::cerr << "InsufficientFunds: balance " << e.balance << ", requested " << e.requested << '\n';
+    std::cerr << "InsufficientFunds: balance " << e.balance << ", requested " << e.requested
+              << '\n';
   } catch (const Bank::NoSuchAccount& e) {
     std::cerr << "NoSuchAccount: " << e.name << '\n';
   } catch (const CORBA::SystemException& e) {

@@ -145,7 +145,8 @@ class LedgerCheck {
              "was answered with balance " + std::to_string(record.value));
     }
     if (in_order) {
-      expect(int64_t{name.number} > last_number[name.thread], where, "is out of its client's order");
+      expect(int64_t{name.number} > last_number[name.thread], where,
+             "is out of its client's order");
       last_number[name.thread] = name.number;
     }
   }

@@ -2,8 +2,8 @@
 //
 // Goal: the check of exactly-once finds each way in which a bank can go wrong, and nothing in a
 // bank that is right.
-// Method: a bank in this process; calls are made and noted by hand, and then one thing is falsified:
-// a call done twice, not at all, by nobody, out of order, or half.
+// Method: a bank in this process; calls are made and noted by hand, and then one thing is
+// falsified: a call done twice, not at all, by nobody, out of order, or half.
 #include "ledger_check.h"
 
 #include <gmock/gmock.h>
@@ -57,7 +57,8 @@ class LedgerCheckTest : public testing::Test {
   ~LedgerCheckTest() override { root_poa()->deactivate_object(id_); }
 
   // Notes a call, which the test then makes or not.
-  CallRecord& noted(unsigned thread, Operation operation, Outcome outcome = Outcome::kAcknowledged) {
+  CallRecord& noted(unsigned thread, Operation operation,
+                    Outcome outcome = Outcome::kAcknowledged) {
     ThreadLog& log = log_.thread(thread);
     CallRecord& record = log.records[log.call_count.fetch_add(1)];
     record.operation = operation;

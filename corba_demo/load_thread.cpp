@@ -273,7 +273,9 @@ void LoadThread::echo() {
   const uint64_t first = random(1 << 16);
   Bank::Octets sent;
   sent.length(size_bytes);
-  for (CORBA::ULong i = 0; i < size_bytes; ++i) sent[i] = static_cast<CORBA::Octet>(first + i * 7 + i / 251);
+  for (CORBA::ULong i = 0; i < size_bytes; ++i) {
+    sent[i] = static_cast<CORBA::Octet>(first + i * 7 + i / 251);
+  }
   Bank::Octets_var received = teller_->echo(sent);
   bool same = received->length() == size_bytes;
   for (CORBA::ULong i = 0; same && i < size_bytes; ++i) same = received[i] == sent[i];

@@ -116,7 +116,7 @@ class Listener {
       [](void* self, const GiopMessage& m) { static_cast<Listener*>(self)->note('-', m); }};
 };
 
-// The events of `bytes` fed whole, after checking that byte by byte and random chunks give the same.
+// The events of `bytes` fed whole; byte by byte and random chunks must give the same.
 std::vector<std::string> events_of(const std::string& bytes) {
   Listener whole;
   whole.feed(bytes);
