@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "libmeta_os/hooks.h"
+#include "libmeta_os/meta_objects.h"
 #include "libmeta_os/reify.h"
 
 namespace auxin::os {
@@ -25,7 +26,7 @@ bool to_libc(pthread_mutex_t* mutex, CallSite site) {
 }
 
 int order(pthread_cond_t* cond, pthread_mutex_t* mutex, const Deadline& deadline, CallSite site) {
-  return facets.synchronisation->cond_wait(cond, mutex, deadline, site);
+  return ThreadMetaMutex(mutex, site).wait(cond, deadline);
 }
 
 pthread_mutex_t* of(mtx_t* mutex) { return reinterpret_cast<pthread_mutex_t*>(mutex); }

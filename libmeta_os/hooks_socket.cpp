@@ -14,19 +14,6 @@ namespace {
 
 DescriptorFacet* facet() { return at_meta_level() ? nullptr : facets.descriptors; }
 
-ssize_t receive_from(MetaSocket* socket, int fd, void* buffer, size_t size, int flags,
-                     sockaddr* address, socklen_t* length, CallSite site) {
-  iovec part{buffer, size};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_name = address;
-  message.msg_namelen = address != nullptr && length != nullptr ? *length : 0;
-  const ssize_t received = socket->receive(fd, &message, flags, site);
-  if (received >= 0 && address != nullptr && length != nullptr) *length = message.msg_namelen;
-  return received;
-}
-
 // As the kernel: the timeout is looked at after each message only.
 bool has_passed(const timespec& deadline) {
   timespec now;
@@ -76,46 +63,46 @@ int hook::connect(int fd, const sockaddr* address, socklen_t length) {
 }
 
 int hook::accept(int fd, sockaddr* address, socklen_t* length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return fresh(real().accept(fd, address, length));
-  return socket->accept(fd, address, length, 0, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return fresh(real().accept(fd, address, length));
+  return socket.accept(address, length, 0);
 }
 
 int hook::accept4(int fd, sockaddr* address, socklen_t* length, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return fresh(real().accept4(fd, address, length, flags));
-  return socket->accept(fd, address, length, flags, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return fresh(real().accept4(fd, address, length, flags));
+  return socket.accept(address, length, flags);
 }
 
 ssize_t hook::recv(int fd, void* buffer, size_t size, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().recv(fd, buffer, size, flags);
-  return receive_bytes(socket, fd, buffer, size, flags, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().recv(fd, buffer, size, flags);
+  return socket.receive(buffer, size, flags);
 }
 
 ssize_t hook::recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* address,
                        socklen_t* length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().recvfrom(fd, buffer, size, flags, address, length);
-  return receive_from(socket, fd, buffer, size, flags, address, length, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().recvfrom(fd, buffer, size, flags, address, length);
+  return socket.receive_from(buffer, size, flags, address, length);
 }
 
 ssize_t hook::recvmsg(int fd, msghdr* message, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().recvmsg(fd, message, flags);
-  return socket->receive(fd, message, flags, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().recvmsg(fd, message, flags);
+  return socket.receive(message, flags);
 }
 
 int hook::recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* timeout) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().recvmmsg(fd, messages, count, flags, timeout);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().recvmmsg(fd, messages, count, flags, timeout);
   const timespec deadline = timeout == nullptr ? timespec{} : deadline_after(*timeout);
   unsigned done = 0;
   for (; done < count; ++done) {
     const bool no_wait = done > 0 && (flags & MSG_WAITFORONE) != 0;
     const ssize_t received =
-        socket->receive(fd, &messages[done].msg_hdr,
-                        (flags & ~MSG_WAITFORONE) | (no_wait ? MSG_DONTWAIT : 0), AUXIN_CALL_SITE);
+        socket.receive(&messages[done].msg_hdr,
+                       (flags & ~MSG_WAITFORONE) | (no_wait ? MSG_DONTWAIT : 0));
     if (received < 0) return done > 0 ? static_cast<int>(done) : -1;
     messages[done].msg_len = static_cast<unsigned>(received);
     if (timeout != nullptr && has_passed(deadline)) return static_cast<int>(done) + 1;
@@ -124,53 +111,47 @@ int hook::recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespe
 }
 
 ssize_t hook::__recv_chk(int fd, void* buffer, size_t size, size_t buffer_size, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr || size > buffer_size) {  // libc ends the process on an overflow
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket || size > buffer_size) {  // libc ends the process on an overflow
     return real().__recv_chk(fd, buffer, size, buffer_size, flags);
   }
-  return receive_bytes(socket, fd, buffer, size, flags, AUXIN_CALL_SITE);
+  return socket.receive(buffer, size, flags);
 }
 
 ssize_t hook::__recvfrom_chk(int fd, void* buffer, size_t size, size_t buffer_size, int flags,
                              sockaddr* address, socklen_t* length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr || size > buffer_size) {
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket || size > buffer_size) {
     return real().__recvfrom_chk(fd, buffer, size, buffer_size, flags, address, length);
   }
-  return receive_from(socket, fd, buffer, size, flags, address, length, AUXIN_CALL_SITE);
+  return socket.receive_from(buffer, size, flags, address, length);
 }
 
 ssize_t hook::send(int fd, const void* buffer, size_t size, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().send(fd, buffer, size, flags);
-  return send_bytes(socket, fd, buffer, size, flags, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().send(fd, buffer, size, flags);
+  return socket.send(buffer, size, flags);
 }
 
 ssize_t hook::sendto(int fd, const void* buffer, size_t size, int flags, const sockaddr* address,
                      socklen_t length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().sendto(fd, buffer, size, flags, address, length);
-  iovec part{const_cast<void*>(buffer), size};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(address);
-  message.msg_namelen = length;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  return socket->send(fd, &message, flags, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().sendto(fd, buffer, size, flags, address, length);
+  return socket.send_to(buffer, size, flags, address, length);
 }
 
 ssize_t hook::sendmsg(int fd, const msghdr* message, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().sendmsg(fd, message, flags);
-  return socket->send(fd, message, flags, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().sendmsg(fd, message, flags);
+  return socket.send(message, flags);
 }
 
 int hook::sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().sendmmsg(fd, messages, count, flags);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().sendmmsg(fd, messages, count, flags);
   unsigned done = 0;
   for (; done < count; ++done) {
-    const ssize_t sent = socket->send(fd, &messages[done].msg_hdr, flags, AUXIN_CALL_SITE);
+    const ssize_t sent = socket.send(&messages[done].msg_hdr, flags);
     if (sent < 0) return done > 0 ? static_cast<int>(done) : -1;
     messages[done].msg_len = static_cast<unsigned>(sent);
   }
@@ -178,31 +159,31 @@ int hook::sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
 }
 
 int hook::shutdown(int fd, int how) {
-  MetaSocket* const socket = reified_socket(fd);
-  return socket == nullptr ? real().shutdown(fd, how) : socket->shutdown(fd, how);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  return !socket ? real().shutdown(fd, how) : socket->shutdown(fd, how);
 }
 
 int hook::getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().getsockopt(fd, level, name, value, length);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().getsockopt(fd, level, name, value, length);
   return socket->getsockopt(fd, level, name, value, length);
 }
 
 int hook::setsockopt(int fd, int level, int name, const void* value, socklen_t length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().setsockopt(fd, level, name, value, length);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().setsockopt(fd, level, name, value, length);
   return socket->setsockopt(fd, level, name, value, length);
 }
 
 int hook::getpeername(int fd, sockaddr* address, socklen_t* length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().getpeername(fd, address, length);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().getpeername(fd, address, length);
   return socket->getpeername(fd, address, length);
 }
 
 int hook::getsockname(int fd, sockaddr* address, socklen_t* length) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket == nullptr) return real().getsockname(fd, address, length);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (!socket) return real().getsockname(fd, address, length);
   return socket->getsockname(fd, address, length);
 }
 

@@ -31,8 +31,7 @@ ssize_t read_ahead(int in_fd, off_t* offset, off_t position, void* buffer, size_
 
 // sendfile as the kernel's: sends until `count`, end of file, or a send that does not take all; an
 // error counts only if nothing was sent.
-ssize_t send_file(MetaSocket* socket, int out_fd, int in_fd, off_t* offset, size_t count,
-                  CallSite site) {
+ssize_t send_file(const ThreadMetaSocket& socket, int in_fd, off_t* offset, size_t count) {
   char buffer[16 * 1024];
   size_t total = 0;
   off_t position = offset == nullptr ? ::lseek(in_fd, 0, SEEK_CUR) : 0;
@@ -41,7 +40,7 @@ ssize_t send_file(MetaSocket* socket, int out_fd, int in_fd, off_t* offset, size
     const size_t wanted = std::min(sizeof(buffer), count - total);
     const ssize_t got = read_ahead(in_fd, offset, position, buffer, wanted);
     if (got <= 0) return total > 0 ? static_cast<ssize_t>(total) : got;
-    const ssize_t sent = send_bytes(socket, out_fd, buffer, static_cast<size_t>(got), 0, site);
+    const ssize_t sent = socket.send(buffer, static_cast<size_t>(got), 0);
     if (sent < 0) return total > 0 ? static_cast<ssize_t>(total) : -1;
     total += static_cast<size_t>(sent);
     if (offset != nullptr) {
@@ -57,25 +56,23 @@ ssize_t send_file(MetaSocket* socket, int out_fd, int in_fd, off_t* offset, size
 }  // namespace
 
 ssize_t hook::read(int fd, void* buffer, size_t size) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket != nullptr) return receive_bytes(socket, fd, buffer, size, 0, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (socket) return socket.receive(buffer, size, 0);
   if (random_reified(fd)) return facets.values->getrandom(buffer, size, 0, AUXIN_CALL_SITE);
   return real().read(fd, buffer, size);
 }
 
 ssize_t hook::__read_chk(int fd, void* buffer, size_t size, size_t buffer_size) {
   if (size > buffer_size) return real().__read_chk(fd, buffer, size, buffer_size);
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket != nullptr) return receive_bytes(socket, fd, buffer, size, 0, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (socket) return socket.receive(buffer, size, 0);
   if (random_reified(fd)) return facets.values->getrandom(buffer, size, 0, AUXIN_CALL_SITE);
   return real().__read_chk(fd, buffer, size, buffer_size);
 }
 
 ssize_t hook::readv(int fd, const iovec* parts, int count) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket != nullptr && count > 0) {
-    return receive_parts(socket, fd, parts, static_cast<size_t>(count), 0, AUXIN_CALL_SITE);
-  }
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (socket && count > 0) return socket.receive(parts, static_cast<size_t>(count));
   if (random_reified(fd) && count > 0) {  // fewer bytes than asked for are in order
     return facets.values->getrandom(parts[0].iov_base, parts[0].iov_len, 0, AUXIN_CALL_SITE);
   }
@@ -83,8 +80,8 @@ ssize_t hook::readv(int fd, const iovec* parts, int count) {
 }
 
 ssize_t hook::write(int fd, const void* buffer, size_t size) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket != nullptr) return send_bytes(socket, fd, buffer, size, 0, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (socket) return socket.send(buffer, size, 0);
   if (standard_reified(fd)) {
     const iovec part{const_cast<void*>(buffer), size};
     return facets.descriptors->write_standard(fd, &part, 1);
@@ -93,24 +90,22 @@ ssize_t hook::write(int fd, const void* buffer, size_t size) {
 }
 
 ssize_t hook::writev(int fd, const iovec* parts, int count) {
-  MetaSocket* const socket = reified_socket(fd);
-  if (socket != nullptr && count > 0) {
-    return send_parts(socket, fd, parts, static_cast<size_t>(count), 0, AUXIN_CALL_SITE);
-  }
+  const ThreadMetaSocket socket(fd, AUXIN_CALL_SITE);
+  if (socket && count > 0) return socket.send(parts, static_cast<size_t>(count));
   if (standard_reified(fd)) return facets.descriptors->write_standard(fd, parts, count);
   return real().writev(fd, parts, count);
 }
 
 ssize_t hook::sendfile(int out_fd, int in_fd, off_t* offset, size_t count) {
-  MetaSocket* const socket = reified_socket(out_fd);
-  if (socket == nullptr) return real().sendfile(out_fd, in_fd, offset, count);
-  return send_file(socket, out_fd, in_fd, offset, count, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(out_fd, AUXIN_CALL_SITE);
+  if (!socket) return real().sendfile(out_fd, in_fd, offset, count);
+  return send_file(socket, in_fd, offset, count);
 }
 
 ssize_t hook::sendfile64(int out_fd, int in_fd, off_t* offset, size_t count) {
-  MetaSocket* const socket = reified_socket(out_fd);
-  if (socket == nullptr) return real().sendfile64(out_fd, in_fd, offset, count);
-  return send_file(socket, out_fd, in_fd, offset, count, AUXIN_CALL_SITE);
+  const ThreadMetaSocket socket(out_fd, AUXIN_CALL_SITE);
+  if (!socket) return real().sendfile64(out_fd, in_fd, offset, count);
+  return send_file(socket, in_fd, offset, count);
 }
 
 }  // namespace auxin::os

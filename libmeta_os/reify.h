@@ -25,6 +25,14 @@ namespace auxin::os {
   return true;
 }
 
+// Nothing is known of any object, because nobody classifies (yet): counts the call under class 0.
+inline bool unclassified() {
+  CounterShard* const shard = this_shard;
+  if (classification != nullptr || shard == nullptr) return false;
+  if (!at_meta_level()) ++shard->rows[0].total;
+  return true;
+}
+
 // The slow paths: true if the call goes to facets.synchronisation. `first` calls (lock forms)
 // classify an unknown object and leave the verdict in it; the others (unlock, wait) do not.
 bool mutex_reified(pthread_mutex_t* mutex, bool first, CallSite site);

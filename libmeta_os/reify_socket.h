@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the socket and transfer hooks share: is there a MetaSocket to hand the call to, and the
-// two forms that it takes bytes in.
+// What the descriptor hooks share: is there a MetaSocket to hand the call to, and what to do about
+// a number that libc has just given out.
 #pragma once
 
-#include "libmeta_os/descriptor_table.h"
-#include "libmeta_os/guard.h"
+#include "libmeta_os/meta_objects.h"
 
 namespace auxin::os {
 
@@ -26,34 +25,6 @@ inline int fresh(int fd) {
 inline void fresh_pair(const int* pair) {
   fresh(pair[0]);
   fresh(pair[1]);
-}
-
-inline ssize_t receive_parts(MetaSocket* socket, int fd, const iovec* parts, size_t count,
-                             int flags, CallSite site) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = count;
-  return socket->receive(fd, &message, flags, site);
-}
-
-inline ssize_t receive_bytes(MetaSocket* socket, int fd, void* buffer, size_t size, int flags,
-                             CallSite site) {
-  const iovec part{buffer, size};
-  return receive_parts(socket, fd, &part, 1, flags, site);
-}
-
-inline ssize_t send_parts(MetaSocket* socket, int fd, const iovec* parts, size_t count, int flags,
-                          CallSite site) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = count;
-  return socket->send(fd, &message, flags, site);
-}
-
-inline ssize_t send_bytes(MetaSocket* socket, int fd, const void* buffer, size_t size, int flags,
-                          CallSite site) {
-  const iovec part{const_cast<void*>(buffer), size};
-  return send_parts(socket, fd, &part, 1, flags, site);
 }
 
 }  // namespace auxin::os

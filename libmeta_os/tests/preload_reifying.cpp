@@ -6,9 +6,14 @@
 //                              read is one (otherwise none)
 //   AUXIN_TEST_SOCKETS=reify   every bound or connected socket gets a MetaSocket that says it is
 //                              virtual and does what libc does
+//   AUXIN_TEST_VALUES=fixed    what a value facet gives is fixed (kTime, kWord, …)
+//   AUXIN_TEST_REPORT=on       process and thread events are written to standard error, and
+//                              programs that are started get AUXIN_SEEN=1 as their environment
+//   AUXIN_TEST_FACTORY=on      the main thread is under a kMutexFactory marker
 // Site class: one per module.
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -16,6 +21,7 @@
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/modules.h"
 #include "libmeta_os/real_calls.h"
+#include "metamarkers/marker_stack.h"
 
 namespace auxin::os {
 namespace {
@@ -106,6 +112,70 @@ class Sockets : public DescriptorFacet {
   }
 };
 
+class Fixed : public ValueFacet {
+ public:
+  int clock_gettime(clockid_t, timespec* time, CallSite) override {
+    *time = {1'000'000'007, 9};
+    return 0;
+  }
+  int gettimeofday(timeval* time, void*, CallSite) override {
+    *time = {1'000'000'007, 5};
+    return 0;
+  }
+  time_t time(time_t* time, CallSite) override {
+    if (time != nullptr) *time = 1'000'000'007;
+    return 1'000'000'007;
+  }
+  ssize_t getrandom(void* buffer, size_t size, unsigned, CallSite) override {
+    const size_t step = size < 7 ? size : 7;  // less than asked for
+    memset(buffer, 'r', step);
+    return static_cast<ssize_t>(step);
+  }
+  long random(CallSite) override { return 41; }
+  int rand(CallSite) override { return 42; }
+  unsigned random_device(CallSite) override { return 43; }
+  pid_t getpid() override { return 44; }
+  uint64_t word(uint64_t, CallSite) override { return 45; }
+  int clock_nanosleep(clockid_t, int, const timespec*, timespec*, CallSite) override { return 0; }
+};
+
+void report(const char* what) {
+  real().write(STDERR_FILENO, what, strlen(what));
+  real().write(STDERR_FILENO, "\n", 1);
+}
+
+class ReportingProcess : public ProcessFacet {
+ public:
+  void modules_changed() override { report("modules changed"); }
+  void exiting(int status) override { report(status == 0 ? "exiting with 0" : "exiting"); }
+  void forked_child() override { report("forked child"); }
+  char* const* exec_environment(char* const*) override {
+    static char seen[] = "AUXIN_SEEN=1";
+    static char* const environment[] = {seen, nullptr};
+    return environment;
+  }
+};
+
+class ReportingThreads : public ThreadFacet {
+ public:
+  Start creating(Start start, CallSite) override {
+    report("creating");
+    start_ = start;
+    return {run, &start_};
+  }
+  void creation_failed(Start replaced) override {
+    report(replaced.argument == &start_ ? "creation failed" : "?");
+  }
+
+ private:
+  static void* run(void* start) {
+    report("begun");
+    const auto its = *static_cast<Start*>(start);
+    return its.routine(its.argument);
+  }
+  Start start_{};  // one thread at a time
+};
+
 ByModule by_module;
 SynchronisationFacet synchronisation;
 ThreadFacet threads;
@@ -113,6 +183,9 @@ DescriptorFacet descriptors;
 Sockets sockets;
 ValueFacet values;
 ProcessFacet process;
+Fixed fixed;
+ReportingProcess reporting_process;
+ReportingThreads reporting_threads;
 
 bool environment_says(const char* name, const char* value) {
   const char* const set = getenv(name);
@@ -125,6 +198,14 @@ struct Installed {
     if (environment_says("AUXIN_TEST_SELECT", "all")) by_module.select_all();
     facets = {&synchronisation, &threads, &descriptors, &values, &process};
     if (environment_says("AUXIN_TEST_SOCKETS", "reify")) facets.descriptors = &sockets;
+    if (environment_says("AUXIN_TEST_VALUES", "fixed")) facets.values = &fixed;
+    if (environment_says("AUXIN_TEST_REPORT", "on")) {
+      facets.process = &reporting_process;
+      facets.threads = &reporting_threads;
+    }
+    if (environment_says("AUXIN_TEST_FACTORY", "on")) {
+      markers::this_thread().push(markers::Role::kMutexFactory, 0, 0, UINTPTR_MAX);
+    }
     classification = &by_module;
   }
 } installed;

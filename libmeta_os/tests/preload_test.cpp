@@ -69,8 +69,10 @@ TEST_P(SmallProgram, SaysTheSamePlainAndPreloaded) {
 
 std::vector<std::string> comparable_programs() {
   std::vector<std::string> names = program_names();
-  std::erase(names, "show_tag");       // differs on purpose
-  std::erase(names, "lock_and_wait");  // read from outside below
+  for (const char* differs_on_purpose : {"show_tag", "lock_and_wait", "show_values", "show_events",
+                                         "show_module_events"}) {
+    std::erase(names, differs_on_purpose);
+  }
   return names;
 }
 
@@ -146,6 +148,54 @@ TEST(Tag, IsLeftByTheFirstLockAndZeroedByInit) {
   const std::string all = outcome(kModes[2].environment, command);
   EXPECT_TRUE(tag_valid(tag_after(all, "tag ")));
   EXPECT_TRUE(tag_selected(tag_after(all, "tag ")));
+}
+
+TEST(Tag, IsLeftByInitUnderAMutexFactory) {
+  const std::string none = outcome(std::string("AUXIN_TEST_FACTORY=on ") + kModes[1].environment,
+                                   std::string(HOOK_PROGRAMS) + " show_tag");
+  EXPECT_FALSE(tag_selected(tag_after(none, "tag "))) << none;  // statically initialised
+  EXPECT_TRUE(tag_valid(tag_after(none, "after init "))) << none;
+  EXPECT_TRUE(tag_selected(tag_after(none, "after init ")));
+}
+
+TEST(Values, AllComeFromTheFacetWhereTheyAreWanted) {
+  const std::string wanted =
+      std::string("AUXIN_TEST_SELECT=all AUXIN_TEST_VALUES=fixed LD_PRELOAD=") + REIFYING_LIBRARY;
+  EXPECT_EQ(outcome(wanted, std::string(HOOK_PROGRAMS) + " show_values"),
+            "clock 1000000007.9\ngettimeofday 1000000007.5\ntime 1000000007 1000000007\n"
+            "timespec_get 1000000007.9\ngetrandom 7 rrrrrrr\ngetentropy rrrrrrrrrrrrrrr\n"
+            "arc4random_buf rrrrrrrrrrrrrrr\narc4random 45 45\nrandom 41\nrand 42\n"
+            "drand48 1\nlrand48 45\nmrand48 45\nrandom_device 43\ngetpid 44\ngetppid 45\n"
+            "gettid 45\n/dev/urandom 7 rrrrrrr\nits duplicate 7 rrrrrrr\n"
+            "through a stream rrrrrrrrrrrrrrr\n/dev/zero 15 0\nsleeps 0 0 0 0 0\nstatus 0");
+}
+
+TEST(Values, StayLibcsWhereTheyAreNotWanted) {
+  const std::string unwanted =
+      std::string("AUXIN_TEST_VALUES=fixed LD_PRELOAD=") + REIFYING_LIBRARY;
+  const std::string output = outcome(unwanted, std::string(HOOK_PROGRAMS) + " clocks_agree");
+  EXPECT_EQ(output, outcome("A=b", std::string(HOOK_PROGRAMS) + " clocks_agree"));
+}
+
+TEST(Events, OfThreadsAndProcessesReachTheFacets) {
+  const std::string reporting =
+      std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
+  EXPECT_EQ(outcome(reporting, std::string(HOOK_PROGRAMS) + " show_events"),
+            "creating\nbegun\nthread joined 6\n"
+            "creating\nbegun\nC11 thread joined -6\n"
+            "creating\ncreation failed\n"
+            "forked child\nexiting\nchild's status 3\n"   // in the child, by its own exit
+            "vfork child's status 4\n"                     // not told: it is not this process
+            "forked child\n"                               // _Fork
+            "AUXIN_SEEN=1\nAUXIN_SEEN=1\nAUXIN_SEEN=1\n"  // exec, posix_spawn, vfork and exec
+            "returning from main\nexiting with 0\nstatus 0");
+}
+
+TEST(Events, ALoadedModuleIsNoticedAtTheNextSocket) {
+  const std::string reporting =
+      std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
+  EXPECT_EQ(outcome(reporting, std::string(HOOK_PROGRAMS) + " show_module_events"),
+            "socket\nloaded\nmodules changed\nsocket\nsocket\nexiting with 0\nstatus 0");
 }
 
 // A preloaded `lock_and_wait`, stopped where its counters can be read as `auxin locks --pid` does.
