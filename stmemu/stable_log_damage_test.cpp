@@ -37,7 +37,9 @@ class StableLogDamageTest : public testing::Test {
     }
     return log_.append(entry);
   }
-  char* slot(uint64_t position) { return static_cast<char*>(memory_.entries()) + position % 64 * 64; }
+  char* slot(uint64_t position) {
+    return static_cast<char*>(memory_.entries()) + position % 64 * 64;
+  }
 
   static void flip(char* bytes, size_t bit) {
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));

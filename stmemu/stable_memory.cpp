@@ -181,7 +181,8 @@ std::string metadata_fault(const struct stat& status) {
   return {};
 }
 
-std::string header_fault(const MemoryHeader& header, uint32_t control_version, uint64_t size_bytes) {
+std::string header_fault(const MemoryHeader& header, uint32_t control_version,
+                         uint64_t size_bytes) {
   if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) return "not a stable memory of Auxin";
   if (header.format_version != kFormatVersion) {
     return "a stable memory of format " + std::to_string(header.format_version) +
@@ -323,7 +324,9 @@ Result<StableMemory> StableMemory::open(const std::string& path, uint32_t contro
 
 void* StableMemory::control() const { return static_cast<char*>(base_) + control_offset(); }
 
-void* StableMemory::log_page() const { return static_cast<char*>(base_) + log_page_offset(layout_); }
+void* StableMemory::log_page() const {
+  return static_cast<char*>(base_) + log_page_offset(layout_);
+}
 
 void* StableMemory::entries() const { return static_cast<char*>(base_) + entries_offset(layout_); }
 

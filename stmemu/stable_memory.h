@@ -4,7 +4,8 @@
 //
 // A StableMemory is one file, normally on tmpfs, mapped shared by every replica of a group on this
 // node, by its supervisor and by the `auxin` command. It holds a control area (the group's words:
-// epoch, replicas, connections; its layout belongs to replication/) and the stable log (stable_log.h).
+// epoch, replicas, connections; its layout belongs to replication/) and the stable log
+// (stable_log.h).
 // The emulation of the FTM's battery-backed board: a processor may die at any instruction, the
 // memory stays (paper 001, §2). What must survive a torn store carries a checksum or is one
 // aligned 8-byte word.
