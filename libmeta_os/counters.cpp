@@ -3,8 +3,8 @@
 // The counter block: its mapping, the threads' shards, the table of site classes.
 //
 // The mapping is a private one of a memfd that is closed at once: it has a name in /proc/PID/maps,
-// no descriptor, and a fork copies it. It is made by the first hooked call, before the process has a
-// second thread.
+// no descriptor, and a fork copies it. It is made by the first hooked call, before the process has
+// a second thread.
 #include "libmeta_os/counters.h"
 
 #include <errno.h>
@@ -22,8 +22,8 @@ namespace auxin::os {
 static_assert(sizeof(SiteClass) == 128);
 static_assert(sizeof(CounterRow) == 24);
 static_assert(sizeof(CounterShard) == 64 + 24 * kMaxSiteClasses);
-static_assert(sizeof(CounterBlock) == 32 + sizeof(SiteClass) * kMaxSiteClasses +
-                                          sizeof(CounterShard) * kMaxShards);
+static_assert(sizeof(CounterBlock) ==
+              32 + sizeof(SiteClass) * kMaxSiteClasses + sizeof(CounterShard) * kMaxShards);
 
 thread_local constinit CounterShard* this_shard = nullptr;
 

@@ -4,8 +4,8 @@
 // NAME. They are declared apart from libc's headers, so that none is noexcept (cancellation and
 // pthread_exit unwind through them) and a body that does not fit its row does not compile.
 //
-// For the hooks_*.cpp files only. Rules for a body: no allocation, no stdio, no blocking of its own,
-// errno as libc's, no code after the real call where it can be helped.
+// For the hooks_*.cpp files only. Rules for a body: no allocation, no stdio, no blocking of its
+// own, errno as libc's, no code after the real call where it can be helped.
 #pragma once
 
 #include "libmeta_os/facets.h"

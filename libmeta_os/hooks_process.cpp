@@ -2,8 +2,8 @@
 //
 // Hooks: programs that the process starts, and its end.
 //
-// Every exec form goes through the one with an environment when a style decides what environment the
-// new program gets. Hooks here may run in a vfork child: nothing is written.
+// Every exec form goes through the one with an environment when a style decides what environment
+// the new program gets. Hooks here may run in a vfork child: nothing is written.
 #include <alloca.h>
 #include <stdarg.h>
 #include <unistd.h>

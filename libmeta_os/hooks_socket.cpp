@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hooks: the socket calls. Without a MetaSocket: libc, or (bind, listen, connect) the facet that may
-// make one.
+// Hooks: the socket calls. Without a MetaSocket: libc, or (bind, listen, connect) the facet that
+// may make one.
 #include <errno.h>
 
 #include "libmeta_os/hooks.h"
@@ -100,9 +100,8 @@ int hook::recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespe
   unsigned done = 0;
   for (; done < count; ++done) {
     const bool no_wait = done > 0 && (flags & MSG_WAITFORONE) != 0;
-    const ssize_t received =
-        socket.receive(&messages[done].msg_hdr,
-                       (flags & ~MSG_WAITFORONE) | (no_wait ? MSG_DONTWAIT : 0));
+    const ssize_t received = socket.receive(
+        &messages[done].msg_hdr, (flags & ~MSG_WAITFORONE) | (no_wait ? MSG_DONTWAIT : 0));
     if (received < 0) return done > 0 ? static_cast<int>(done) : -1;
     messages[done].msg_len = static_cast<unsigned>(received);
     if (timeout != nullptr && has_passed(deadline)) return static_cast<int>(done) + 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hooks: bytes through descriptors of any kind. Three kinds are not libc's alone: descriptors with a
-// MetaSocket, standard output and error (a follower holds its back), and random sources.
+// Hooks: bytes through descriptors of any kind. Three kinds are not libc's alone: descriptors with
+// a MetaSocket, standard output and error (a follower holds its back), and random sources.
 #include <errno.h>
 #include <unistd.h>
 

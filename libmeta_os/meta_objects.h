@@ -6,7 +6,8 @@
 //   ThreadMetaMutex   a thread's call on a MetaMutex: where it came from, and the way to the style
 //   MetaSocket        what one replicated descriptor does; it is the style's class (facets.h)
 //   ThreadMetaSocket  a thread's call on a MetaSocket, in each form that bytes come in
-//   MetaThreadInfo    the calling thread: its markers, its counters, whether it is at the meta level
+//   MetaThreadInfo    the calling thread: its markers, its counters, whether it is at the
+//                     meta level
 //
 // Thread safety: views of objects as safe as the objects; MetaThreadInfo is its thread's own.
 // Source: paper 004, slides 40 and 41.

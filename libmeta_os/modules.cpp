@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The snapshot of loaded modules. Memory comes from mmap, never from malloc: a snapshot may be taken
-// in a hook that the allocator itself called.
+// The snapshot of loaded modules. Memory comes from mmap, never from malloc: a snapshot may be
+// taken in a hook that the allocator itself called.
 //
 // Invariants: a published snapshot is sorted by `begin` and never changes or goes away.
 #include "libmeta_os/modules.h"
@@ -72,7 +72,7 @@ int add_module(dl_phdr_info* info, size_t, void* context) {
     begin = std::min<uintptr_t>(begin, info->dlpi_addr + header.p_vaddr);
     end = std::max<uintptr_t>(end, info->dlpi_addr + header.p_vaddr + header.p_memsz);
   }
-  if (begin >= end) return 0;  // no code
+  if (begin >= end) return 0;              // no code
   const bool first = snapshot.count == 0;  // the linker lists the program first
   Module& module = snapshot.modules[snapshot.count++];
   module.path = keep_path(snapshot, info->dlpi_name == nullptr ? "" : info->dlpi_name);
@@ -101,8 +101,8 @@ const Snapshot* snapshot() {
 
 void refresh_modules() {
   const int saved_errno = errno;
-  void* const memory = mmap(nullptr, sizeof(Snapshot), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const memory =
+      mmap(nullptr, sizeof(Snapshot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) {
     auto* made = static_cast<Snapshot*>(memory);
     dl_iterate_phdr(add_module, made);
@@ -122,8 +122,8 @@ const Module* module_of(const void* address) {
   if (in == nullptr) return nullptr;
   const auto wanted = reinterpret_cast<uintptr_t>(address);
   const Module* const end = in->modules + in->count;
-  const Module* after = std::upper_bound(
-      in->modules, end, wanted, [](uintptr_t a, const Module& m) { return a < m.begin; });
+  const Module* after = std::upper_bound(in->modules, end, wanted,
+                                         [](uintptr_t a, const Module& m) { return a < m.begin; });
   if (after == in->modules) return nullptr;
   const Module* const found = after - 1;
   return wanted < found->end ? found : nullptr;

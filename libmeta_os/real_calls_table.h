@@ -2,7 +2,8 @@
 //
 // struct RealCalls: one function pointer per hook row of hook_table.def, named as the call.
 //
-// None of the pointers is noexcept, whatever libc's header says: cancellation may leave any of them.
+// None of the pointers is noexcept, whatever libc's header says: cancellation may leave any of
+// them.
 #pragma once
 
 #include <poll.h>

@@ -2,10 +2,10 @@
 //
 // How a synchronisation hook decides: straight to libc, or to the facet.
 //
-// For objects with a tag the decision is one comparison and one count (`unselected`), inlined in the
-// hook; everything else is the slow path in reify.cpp. A thread at the meta level always goes to
-// libc, uncounted. Every call is counted under its object's site class: total, and intercepted if
-// it goes to the facet (which itself counts what it orders).
+// For objects with a tag the decision is one comparison and one count (`unselected`), inlined in
+// the hook; everything else is the slow path in reify.cpp. A thread at the meta level always goes
+// to libc, uncounted. Every call is counted under its object's site class: total, and intercepted
+// if it goes to the facet (which itself counts what it orders).
 //
 // Thread safety: any thread; lock-free. May be called before constructors.
 #pragma once
@@ -20,7 +20,8 @@ namespace auxin::os {
 // The fast path: the object is known and does not matter. Counts the call.
 [[gnu::always_inline]] inline bool unselected(uint64_t tag) {
   CounterShard* const shard = this_shard;
-  if (tag >> 47 != kTagMagic >> 47 || shard == nullptr) [[unlikely]] return false;
+  if (tag >> 47 != kTagMagic >> 47 || shard == nullptr) [[unlikely]]
+    return false;
   ++shard->rows[tag_class(tag)].total;
   return true;
 }

@@ -32,8 +32,7 @@ const Mode kModes[] = {
     {"none_selected", "LD_PRELOAD=" REIFYING_LIBRARY},
     {"all_selected", "AUXIN_TEST_SELECT=all LD_PRELOAD=" REIFYING_LIBRARY},
     {"sockets_reified", "AUXIN_TEST_SOCKETS=reify LD_PRELOAD=" REIFYING_LIBRARY},
-    {"all_reified",
-     "AUXIN_TEST_SELECT=all AUXIN_TEST_SOCKETS=reify LD_PRELOAD=" REIFYING_LIBRARY},
+    {"all_reified", "AUXIN_TEST_SELECT=all AUXIN_TEST_SOCKETS=reify LD_PRELOAD=" REIFYING_LIBRARY},
 };
 
 // Output (standard output and error) and exit status of a shell command, which gets 60 s.
@@ -69,8 +68,8 @@ TEST_P(SmallProgram, SaysTheSamePlainAndPreloaded) {
 
 std::vector<std::string> comparable_programs() {
   std::vector<std::string> names = program_names();
-  for (const char* differs_on_purpose : {"show_tag", "lock_and_wait", "show_values", "show_events",
-                                         "show_module_events"}) {
+  for (const char* differs_on_purpose :
+       {"show_tag", "lock_and_wait", "show_values", "show_events", "show_module_events"}) {
     std::erase(names, differs_on_purpose);
   }
   return names;
@@ -119,7 +118,8 @@ print(subprocess.run(["echo", "child"], capture_output=True).stdout)
      "sh -c 'seq 1 200000 | sort --parallel=4 -R --random-source=/dev/zero | sort --parallel=4 -n "
      "| md5sum'"},
     {"xz_with_threads", "sh -c 'seq 1 500000 | xz -T2 --block-size=500000 | xz -dc | md5sum'"},
-    {"shell_pipeline", "sh -c 'echo a | cat | (read x; echo $x; exit 3); echo $?; sleep 0.01 & wait'"},
+    {"shell_pipeline",
+     "sh -c 'echo a | cat | (read x; echo $x; exit 3); echo $?; sleep 0.01 & wait'"},
     {"timeout_kills", "sh -c 'timeout 0.05 sleep 60; echo $?'"},
 };
 
@@ -178,22 +178,20 @@ TEST(Values, StayLibcsWhereTheyAreNotWanted) {
 }
 
 TEST(Events, OfThreadsAndProcessesReachTheFacets) {
-  const std::string reporting =
-      std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
+  const std::string reporting = std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
   EXPECT_EQ(outcome(reporting, std::string(HOOK_PROGRAMS) + " show_events"),
             "creating\nbegun\nthread joined 6\n"
             "creating\nbegun\nC11 thread joined -6\n"
             "creating\ncreation failed\n"
             "forked child\nexiting\nchild's status 3\n"   // in the child, by its own exit
-            "vfork child's status 4\n"                     // not told: it is not this process
-            "forked child\n"                               // _Fork
+            "vfork child's status 4\n"                    // not told: it is not this process
+            "forked child\n"                              // _Fork
             "AUXIN_SEEN=1\nAUXIN_SEEN=1\nAUXIN_SEEN=1\n"  // exec, posix_spawn, vfork and exec
             "returning from main\nexiting with 0\nstatus 0");
 }
 
 TEST(Events, ALoadedModuleIsNoticedAtTheNextSocket) {
-  const std::string reporting =
-      std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
+  const std::string reporting = std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
   EXPECT_EQ(outcome(reporting, std::string(HOOK_PROGRAMS) + " show_module_events"),
             "socket\nloaded\nmodules changed\nsocket\nsocket\nexiting with 0\nstatus 0");
 }

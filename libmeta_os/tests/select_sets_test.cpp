@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Goal: a select that goes through poll answers as the kernel's select. Method: random sets of pipes
-// and sockets in random states, both ways, compared.
+// Goal: a select that goes through poll answers as the kernel's select. Method: random sets of
+// pipes and sockets in random states, both ways, compared.
 #include "libmeta_os/select_sets.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What ends a blocking call from outside: cancellation, which must unwind the caller's frames through
-// the hook, and signals, which must give EINTR.
+// What ends a blocking call from outside: cancellation, which must unwind the caller's frames
+// through the hook, and signals, which must give EINTR.
 #include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
@@ -76,66 +76,153 @@ void* sleep_on(void*) {
 }
 
 const Blocking kBlocking[] = {
-    {"pthread_cond_wait", [](Silence& it) { pthread_mutex_lock(&it.mutex);
-       return long(pthread_cond_wait(&it.cond, &it.mutex)); }, false},
-    {"pthread_cond_timedwait", [](Silence& it) { pthread_mutex_lock(&it.mutex);
-       return long(pthread_cond_timedwait(&it.cond, &it.mutex, &it.late)); }, false},
-    {"pthread_cond_clockwait", [](Silence& it) { pthread_mutex_lock(&it.mutex);
-       return long(pthread_cond_clockwait(&it.cond, &it.mutex, CLOCK_MONOTONIC,
-                                          &it.late_monotonic)); }, false},
-    {"cnd_wait", [](Silence& it) { mtx_lock(&it.c11_mutex);
-       return long(cnd_wait(&it.c11_cond, &it.c11_mutex)); }, false},
-    {"cnd_timedwait", [](Silence& it) { mtx_lock(&it.c11_mutex);
-       return long(cnd_timedwait(&it.c11_cond, &it.c11_mutex, &it.late)); }, false},
+    {"pthread_cond_wait",
+     [](Silence& it) {
+       pthread_mutex_lock(&it.mutex);
+       return long(pthread_cond_wait(&it.cond, &it.mutex));
+     },
+     false},
+    {"pthread_cond_timedwait",
+     [](Silence& it) {
+       pthread_mutex_lock(&it.mutex);
+       return long(pthread_cond_timedwait(&it.cond, &it.mutex, &it.late));
+     },
+     false},
+    {"pthread_cond_clockwait",
+     [](Silence& it) {
+       pthread_mutex_lock(&it.mutex);
+       return long(
+           pthread_cond_clockwait(&it.cond, &it.mutex, CLOCK_MONOTONIC, &it.late_monotonic));
+     },
+     false},
+    {"cnd_wait",
+     [](Silence& it) {
+       mtx_lock(&it.c11_mutex);
+       return long(cnd_wait(&it.c11_cond, &it.c11_mutex));
+     },
+     false},
+    {"cnd_timedwait",
+     [](Silence& it) {
+       mtx_lock(&it.c11_mutex);
+       return long(cnd_timedwait(&it.c11_cond, &it.c11_mutex, &it.late));
+     },
+     false},
     {"sem_wait", [](Silence& it) { return long(sem_wait(&it.semaphore)); }, true},
-    {"sem_timedwait", [](Silence& it) { return long(sem_timedwait(&it.semaphore, &it.late)); }, true},
-    {"sem_clockwait", [](Silence& it) { return long(sem_clockwait(&it.semaphore, CLOCK_MONOTONIC,
-       &it.late_monotonic)); }, true},
+    {"sem_timedwait", [](Silence& it) { return long(sem_timedwait(&it.semaphore, &it.late)); },
+     true},
+    {"sem_clockwait",
+     [](Silence& it) {
+       return long(sem_clockwait(&it.semaphore, CLOCK_MONOTONIC, &it.late_monotonic));
+     },
+     true},
     {"read", [](Silence& it) { return long(read(it.ends[0], &byte, 1)); }, true},
     {"readv", [](Silence& it) { return long(readv(it.ends[0], &part, 1)); }, true},
     {"recv", [](Silence& it) { return long(recv(it.pair[0], &byte, 1, 0)); }, true},
-    {"recvfrom", [](Silence& it) { return long(recvfrom(it.pair[0], &byte, 1, 0, nullptr,
-       nullptr)); }, true},
+    {"recvfrom",
+     [](Silence& it) { return long(recvfrom(it.pair[0], &byte, 1, 0, nullptr, nullptr)); }, true},
     {"recvmsg", [](Silence& it) { return long(recvmsg(it.pair[0], &message, 0)); }, true},
-    {"recvmmsg", [](Silence& it) { messages[0].msg_hdr = message;
-       return long(recvmmsg(it.pair[0], messages, 1, 0, nullptr)); }, true},
+    {"recvmmsg",
+     [](Silence& it) {
+       messages[0].msg_hdr = message;
+       return long(recvmmsg(it.pair[0], messages, 1, 0, nullptr));
+     },
+     true},
     {"accept", [](Silence& it) { return long(accept(it.listener, nullptr, nullptr)); }, true},
     {"accept4", [](Silence& it) { return long(accept4(it.listener, nullptr, nullptr, 0)); }, true},
-    {"poll", [](Silence& it) { pollfd fd{it.listener, POLLIN, 0};
-       return long(poll(&fd, 1, -1)); }, true},
-    {"ppoll", [](Silence& it) { pollfd fd{it.listener, POLLIN, 0};
-       return long(ppoll(&fd, 1, &it.hour, nullptr)); }, true},
-    {"select", [](Silence& it) { fd_set set; FD_ZERO(&set); FD_SET(it.listener, &set);
-       return long(select(it.listener + 1, &set, nullptr, nullptr, nullptr)); }, true},
-    {"pselect", [](Silence& it) { fd_set set; FD_ZERO(&set); FD_SET(it.listener, &set);
-       return long(pselect(it.listener + 1, &set, nullptr, nullptr, &it.hour, nullptr)); }, true},
-    {"epoll_wait", [](Silence& it) { epoll_event e;
-       return long(epoll_wait(it.epoll_fd, &e, 1, -1)); }, true},
-    {"epoll_pwait", [](Silence& it) { epoll_event e;
-       return long(epoll_pwait(it.epoll_fd, &e, 1, -1, nullptr)); }, true},
-    {"epoll_pwait2", [](Silence& it) { epoll_event e;
-       return long(epoll_pwait2(it.epoll_fd, &e, 1, &it.hour, nullptr)); }, true},
+    {"poll",
+     [](Silence& it) {
+       pollfd fd{it.listener, POLLIN, 0};
+       return long(poll(&fd, 1, -1));
+     },
+     true},
+    {"ppoll",
+     [](Silence& it) {
+       pollfd fd{it.listener, POLLIN, 0};
+       return long(ppoll(&fd, 1, &it.hour, nullptr));
+     },
+     true},
+    {"select",
+     [](Silence& it) {
+       fd_set set;
+       FD_ZERO(&set);
+       FD_SET(it.listener, &set);
+       return long(select(it.listener + 1, &set, nullptr, nullptr, nullptr));
+     },
+     true},
+    {"pselect",
+     [](Silence& it) {
+       fd_set set;
+       FD_ZERO(&set);
+       FD_SET(it.listener, &set);
+       return long(pselect(it.listener + 1, &set, nullptr, nullptr, &it.hour, nullptr));
+     },
+     true},
+    {"epoll_wait",
+     [](Silence& it) {
+       epoll_event e;
+       return long(epoll_wait(it.epoll_fd, &e, 1, -1));
+     },
+     true},
+    {"epoll_pwait",
+     [](Silence& it) {
+       epoll_event e;
+       return long(epoll_pwait(it.epoll_fd, &e, 1, -1, nullptr));
+     },
+     true},
+    {"epoll_pwait2",
+     [](Silence& it) {
+       epoll_event e;
+       return long(epoll_pwait2(it.epoll_fd, &e, 1, &it.hour, nullptr));
+     },
+     true},
     {"nanosleep", [](Silence& it) { return long(nanosleep(&it.hour, nullptr)); }, true},
-    {"clock_nanosleep", [](Silence& it) {
+    {"clock_nanosleep",
+     [](Silence& it) {
        const int error = clock_nanosleep(CLOCK_MONOTONIC, 0, &it.hour, nullptr);
        errno = error;
-       return error == 0 ? 0L : -1L; }, true},
+       return error == 0 ? 0L : -1L;
+     },
+     true},
     {"usleep", [](Silence&) { return long(usleep(3'600'000'000u)); }, true},
-    {"sleep", [](Silence&) { const unsigned left = sleep(3600); errno = EINTR;
-       return left > 3000 ? -1L : long(left); }, true},
-    {"thrd_sleep", [](Silence& it) { const int result = thrd_sleep(&it.hour, nullptr); errno = EINTR;
-       return long(result); }, true},
-    {"sigwait", [](Silence& it) { int n; return long(sigwait(&it.signals, &n)); }, false},
+    {"sleep",
+     [](Silence&) {
+       const unsigned left = sleep(3600);
+       errno = EINTR;
+       return left > 3000 ? -1L : long(left);
+     },
+     true},
+    {"thrd_sleep",
+     [](Silence& it) {
+       const int result = thrd_sleep(&it.hour, nullptr);
+       errno = EINTR;
+       return long(result);
+     },
+     true},
+    {"sigwait",
+     [](Silence& it) {
+       int n;
+       return long(sigwait(&it.signals, &n));
+     },
+     false},
     {"sigwaitinfo", [](Silence& it) { return long(sigwaitinfo(&it.signals, nullptr)); }, true},
-    {"sigtimedwait", [](Silence& it) { return long(sigtimedwait(&it.signals, nullptr, &it.hour)); }, true},
+    {"sigtimedwait", [](Silence& it) { return long(sigtimedwait(&it.signals, nullptr, &it.hour)); },
+     true},
     {"sigsuspend", [](Silence& it) { return long(sigsuspend(&it.signals)); }, true},
     {"pause", [](Silence&) { return long(pause()); }, true},
-    {"pthread_join", [](Silence&) { pthread_t other;
+    {"pthread_join",
+     [](Silence&) {
+       pthread_t other;
        pthread_create(&other, nullptr, sleep_on, nullptr);
-       return long(pthread_join(other, nullptr)); }, false},
-    {"pthread_clockjoin_np", [](Silence& it) { pthread_t other;
+       return long(pthread_join(other, nullptr));
+     },
+     false},
+    {"pthread_clockjoin_np",
+     [](Silence& it) {
+       pthread_t other;
        pthread_create(&other, nullptr, sleep_on, nullptr);
-       return long(pthread_clockjoin_np(other, nullptr, CLOCK_MONOTONIC, &it.late_monotonic)); }, false},
+       return long(pthread_clockjoin_np(other, nullptr, CLOCK_MONOTONIC, &it.late_monotonic));
+     },
+     false},
 };
 
 std::atomic<int> destructors{0};
@@ -173,8 +260,8 @@ PROGRAM(cancellation_unwinds_each_blocking_call) {
     pthread_cancel(thread);
     void* value = nullptr;
     pthread_join(thread, &value);
-    printf("%s: %s, %d destructor\n", each.name, value == PTHREAD_CANCELED ? "cancelled" : "returned",
-           destructors.load());
+    printf("%s: %s, %d destructor\n", each.name,
+           value == PTHREAD_CANCELED ? "cancelled" : "returned", destructors.load());
     // A cancelled wait holds its mutex again.
     if (strncmp(each.name, "pthread_cond", 12) == 0) silence().mutex = PTHREAD_MUTEX_INITIALIZER;
     if (strncmp(each.name, "cnd_", 4) == 0) mtx_init(&silence().c11_mutex, mtx_plain);
@@ -183,7 +270,7 @@ PROGRAM(cancellation_unwinds_each_blocking_call) {
 
 PROGRAM(signals_interrupt_each_blocking_call) {
   silence();
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = [](int) {};
   sigaction(SIGUSR1, &action, nullptr);
   for (const Blocking& each : kBlocking) {

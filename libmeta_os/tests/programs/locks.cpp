@@ -26,7 +26,9 @@ void* try_all(void* argument) {
 
 void* serial(void* barrier) {
   const int result = pthread_barrier_wait(static_cast<pthread_barrier_t*>(barrier));
-  return reinterpret_cast<void*>(result == PTHREAD_BARRIER_SERIAL_THREAD ? 1L : result == 0 ? 0L : 9L);
+  return reinterpret_cast<void*>(result == PTHREAD_BARRIER_SERIAL_THREAD ? 1L
+                                 : result == 0                           ? 0L
+                                                                         : 9L);
 }
 
 struct Spinning {
@@ -129,7 +131,8 @@ PROGRAM(barrier_has_one_serial_thread) {
   for (int round = 0; round < 3; ++round) {
     Thread a(serial, &barrier), b(serial, &barrier);
     const long mine = reinterpret_cast<long>(serial(&barrier));
-    say("serial threads", mine + reinterpret_cast<long>(a.join()) + reinterpret_cast<long>(b.join()));
+    say("serial threads",
+        mine + reinterpret_cast<long>(a.join()) + reinterpret_cast<long>(b.join()));
   }
 }
 

@@ -8,7 +8,8 @@ Program* first = nullptr;
 
 }  // namespace
 
-Program::Program(const char* its_name, void (*its_run)()) : name(its_name), run(its_run), next(first) {
+Program::Program(const char* its_name, void (*its_run)())
+    : name(its_name), run(its_run), next(first) {
   first = this;
 }
 

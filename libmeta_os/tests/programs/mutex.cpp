@@ -126,8 +126,8 @@ PROGRAM(mutex_robust_owner_dies) {
 }
 
 PROGRAM(mutex_shared_between_processes) {
-  auto* const mutex = static_cast<pthread_mutex_t*>(mmap(
-      nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* const mutex = static_cast<pthread_mutex_t*>(
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   make(mutex, PTHREAD_MUTEX_NORMAL, PTHREAD_PRIO_NONE, PTHREAD_MUTEX_ROBUST,
        PTHREAD_PROCESS_SHARED);
   fflush(stdout);
@@ -162,7 +162,8 @@ PROGRAM(mutex_reused_memory_starts_anew) {
   }
 }
 
-// What a lock leaves in the mutex itself: nothing plain, a tag preloaded (preload_test.cpp reads it).
+// What a lock leaves in the mutex itself: nothing plain, a tag preloaded (preload_test.cpp reads
+// it).
 PROGRAM(show_tag) {
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_lock(&mutex);

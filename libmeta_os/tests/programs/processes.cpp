@@ -86,10 +86,9 @@ PROGRAM(threads_end_and_are_joined) {
   impossible.sched_priority = 99;
   pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
   pthread_t none;
-  say("create fails or not, alike",
-      (pthread_attr_setaffinity_np(&attributes, 0, nullptr),
-       pthread_attr_setstacksize(&attributes, 1ul << 60),
-       pthread_create(&none, &attributes, give_back, nullptr)) != 0);
+  say("create fails or not, alike", (pthread_attr_setaffinity_np(&attributes, 0, nullptr),
+                                     pthread_attr_setstacksize(&attributes, 1ul << 60),
+                                     pthread_create(&none, &attributes, give_back, nullptr)) != 0);
 }
 
 PROGRAM(forked_child_works) {
@@ -135,7 +134,8 @@ PROGRAM(programs_are_started) {
   say("execvpe", in_child([&] { execvpe("sh", arguments, environment); }));
   say("execl", in_child([&] { execl(kShell, "sh", "-c", script, "one", nullptr); }));
   say("execlp", in_child([&] { execlp("sh", "sh", "-c", script, "two", "unused", nullptr); }));
-  say("execle", in_child([&] { execle(kShell, "sh", "-c", script, "three", nullptr, environment); }));
+  say("execle",
+      in_child([&] { execle(kShell, "sh", "-c", script, "three", nullptr, environment); }));
   say("execveat", in_child([&] { execveat(AT_FDCWD, kShell, arguments, environment, 0); }));
   say("fexecve", in_child([&] { fexecve(open(kShell, O_RDONLY), arguments, environment); }));
   say_errno("no such program", execl("/nonexistent", "x", nullptr));

@@ -24,9 +24,9 @@ struct Program {
   Program(const char* name, void (*run)());
 };
 
-#define PROGRAM(name)                                          \
-  static void name();                                          \
-  static ::programs::Program registered_##name{#name, &name};  \
+#define PROGRAM(name)                                         \
+  static void name();                                         \
+  static ::programs::Program registered_##name{#name, &name}; \
   static void name()
 
 // Prints "what: value" for a result that must be the same in every run.
@@ -39,7 +39,9 @@ void say_error(const char* what, int error);
 // A thread that runs a function without capturing std::thread's own machinery.
 class Thread {
  public:
-  Thread(void* (*routine)(void*), void* argument) { pthread_create(&id_, nullptr, routine, argument); }
+  Thread(void* (*routine)(void*), void* argument) {
+    pthread_create(&id_, nullptr, routine, argument);
+  }
   void* join() {
     void* value = nullptr;
     pthread_join(id_, &value);

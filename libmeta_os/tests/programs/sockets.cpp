@@ -255,7 +255,8 @@ PROGRAM(socket_sendfile) {
   shutdown(it.client, SHUT_WR);
   std::string received;
   char buffer[4096];
-  for (ssize_t got; (got = read(it.server, buffer, sizeof(buffer))) > 0;) received.append(buffer, got);
+  for (ssize_t got; (got = read(it.server, buffer, sizeof(buffer))) > 0;)
+    received.append(buffer, got);
   say("first part", received.substr(0, 20000) == text.substr(10, 20000));
   say("second part", received.substr(20000) == text.substr(100, 100));
   close(file);
@@ -263,7 +264,8 @@ PROGRAM(socket_sendfile) {
 
 PROGRAM(poll_forms) {
   Connection it;
-  pollfd entries[] = {{it.server, POLLIN, 0}, {-1, POLLIN, 7}, {it.client, POLLOUT, 0}, {999, POLLIN, 0}};
+  pollfd entries[] = {
+      {it.server, POLLIN, 0}, {-1, POLLIN, 7}, {it.client, POLLOUT, 0}, {999, POLLIN, 0}};
   say_errno("poll", poll(entries, 4, -1));
   for (const pollfd& each : entries) say("revents", each.revents);
   say_errno("poll in vain", poll(entries, 1, 5));
@@ -324,8 +326,7 @@ PROGRAM(select_forms) {
   say_errno("select, bad time", select(FD_SETSIZE, &readable, nullptr, nullptr, &timeout));
   fill();
   const timespec soon{60, 0};
-  say_errno("pselect",
-            pselect(it.client + 1, &readable, &writable, nullptr, &soon, nullptr) > 0);
+  say_errno("pselect", pselect(it.client + 1, &readable, &writable, nullptr, &soon, nullptr) > 0);
 }
 
 PROGRAM(epoll_forms) {

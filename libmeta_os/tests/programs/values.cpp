@@ -40,7 +40,8 @@ PROGRAM(clocks_agree) {
   time_t e = 0;
   say("time stored", time(&e) == e);
   clock_gettime(CLOCK_REALTIME, &b);
-  say("in order", a.tv_sec <= c.tv_sec && c.tv_sec <= b.tv_sec && a.tv_sec <= d + 1 && d <= b.tv_sec);
+  say("in order",
+      a.tv_sec <= c.tv_sec && c.tv_sec <= b.tv_sec && a.tv_sec <= d + 1 && d <= b.tv_sec);
   say_errno("bad clock", clock_gettime(12345, &a));
 }
 
@@ -54,7 +55,8 @@ PROGRAM(sleeps_last) {
   say_errno("usleep", usleep(3000));
   say("sleep", sleep(0));
   const timespec after = in_ms(CLOCK_MONOTONIC, 0);
-  const long ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1'000'000;
+  const long ms =
+      (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1'000'000;
   say("at least 11 ms", ms >= 11);
   const timespec bad{0, 1'000'000'000};
   say_errno("bad nanosleep", nanosleep(&bad, nullptr));
@@ -113,7 +115,7 @@ PROGRAM(files_open) {
   const std::string path = std::string(directory) + "/file";
   umask(022);
   int fd = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0640);
-  struct stat status{};
+  struct stat status {};
   fstat(fd, &status);
   printf("mode %o\n", status.st_mode & 0777u);
   say_errno("write", write(fd, "text", 4));
