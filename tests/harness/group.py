@@ -78,10 +78,10 @@ class Group:
 
     def launch(self):
         """Starts `auxin run` and does not wait."""
-        self.supervisor = subprocess.Popen(
-            self.run_command(), env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=open(self.output_path, "ab"), stderr=open(self.errors_path, "ab"),
-            start_new_session=True)
+        with open(self.output_path, "ab") as output, open(self.errors_path, "ab") as errors:
+            self.supervisor = subprocess.Popen(
+                self.run_command(), env=self.environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=errors, start_new_session=True)
 
     def start(self, timeout_s=START_TIMEOUT_S):
         self.launch()
@@ -92,10 +92,14 @@ class Group:
             if self.supervisor.poll() is not None:
                 raise AssertionError(f"auxin run ended with status {self.supervisor.returncode}: "
                                      f"{self.errors()[-2000:]}")
-            return self.ready_file.exists()
-        processes.await_true(ready, timeout_s, f"the ready file of {self.name}; {self.errors()}")
-        said = self.ready_file.read_text().split()
-        self.test.assertEqual(said[:1], [str(self.supervisor.pid)], "the ready file's pid")
+            # One that an earlier supervisor left behind holds that one's pid.
+            return (self.ready_file.exists() and
+                    self.ready_file.read_text().split()[:1] == [str(self.supervisor.pid)])
+        try:
+            processes.await_true(ready, timeout_s, "")
+        except AssertionError as error:
+            raise AssertionError(f"no ready file of {self.name} with the supervisor's pid in "
+                                 f"{timeout_s} s; {error}; {self.account()}") from None
         if self.key:
             giop.await_object(self.port, self.key)
 
@@ -141,7 +145,9 @@ class Group:
             left = {pid: processes.command_line(pid) for pid in processes.tagged(self.tag)}
             raise AssertionError(f"processes left behind: {left}") from None
         if self.port:
-            self.test.assertFalse(processes.listening(self.port), "the port is still listened on")
+            # A process is gone from /proc before all its descriptors are closed.
+            processes.await_true(lambda: not processes.listening(self.port), 5,
+                                 "the port is not listened on any more")
         new = set(os.listdir("/dev/shm")) - self.shared_memory_before - {self.state_dir.name}
         ours = {name for name in new if "auxin" in name and not name.startswith("auxin-test-")}
         self.test.assertFalse(ours, "files left in /dev/shm")
