@@ -12,8 +12,16 @@
 #include <optional>
 #include <string_view>
 
+// The same choices as in metamarkers/map_file.cpp: both stand in one program, and toml++'s inline
+// functions differ with them.
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
+#define TOML_ASSERT(expression) static_assert(true)
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace auxin::supervisor {
 namespace {
@@ -256,26 +264,22 @@ Error at_line(const std::string& path, const toml::node& node, const std::string
   return Error{fmt::format("{}:{}: {}", path, node.source().begin.line, what)};
 }
 
-// Reads the keys of one table; the sentence on the first that is wrong.
-std::optional<Error> take_table(const std::string& path, std::string_view table_name,
-                                const toml::table& table, Configuration& configuration) {
-  for (const auto& [name_key, node] : table) {
-    const std::string name(name_key.str());
-    Fault fault;
-    if (table_name == kEnvironmentTable) {
-      fault = take_environment(name, node, configuration);
-    } else {
-      const auto key = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const Key& k) {
-        return table_name == k.table && name == k.name;
-      });
-      if (key == std::end(kKeys)) return at_line(path, node, unknown_key(table_name, name));
-      fault = key->take(node, configuration);
-    }
-    if (fault) {
-      return at_line(path, node, fmt::format("'{}' {}", full_name(table_name, name), *fault));
-    }
+// Reads one key; the sentence on what is wrong with it.
+std::optional<Error> take_key(const std::string& path, std::string_view table_name,
+                              const std::string& name, const toml::node& node,
+                              Configuration& configuration) {
+  Fault fault;
+  if (table_name == kEnvironmentTable) {
+    fault = take_environment(name, node, configuration);
+  } else {
+    const auto key = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const Key& k) {
+      return table_name == k.table && name == k.name;
+    });
+    if (key == std::end(kKeys)) return at_line(path, node, unknown_key(table_name, name));
+    fault = key->take(node, configuration);
   }
-  return {};
+  if (!fault) return {};
+  return at_line(path, node, fmt::format("'{}' {}", full_name(table_name, name), *fault));
 }
 
 bool known_table(std::string_view name) {
@@ -287,28 +291,31 @@ bool known_table(std::string_view name) {
 }  // namespace
 
 Result<Configuration> load_configuration(const std::string& path) {
-  toml::table file;
-  try {
-    file = toml::parse_file(path);
-  } catch (const toml::parse_error& error) {
+  const toml::parse_result parsed = toml::parse_file(path);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
     const auto line = error.source().begin.line;
     if (line == 0) {
       return Error{fmt::format("{}: cannot read the configuration: {}", path, error.description())};
     }
     return Error{fmt::format("{}:{}: {}", path, line, error.description())};
   }
+  const toml::table& file = parsed.table();
 
   Configuration configuration;
-  toml::table top;
-  for (const auto& [name, node] : file) {
-    const toml::table* table = node.as_table();
-    if (table == nullptr || !known_table(name.str())) {
-      top.insert(name, node);
+  for (const auto& [top_name, top_node] : file) {
+    const std::string top(top_name.str());
+    const toml::table* table = top_node.as_table();
+    if (table == nullptr || !known_table(top)) {
+      if (auto error = take_key(path, "", top, top_node, configuration)) return *error;
       continue;
     }
-    if (auto error = take_table(path, name.str(), *table, configuration)) return *error;
+    for (const auto& [name, node] : *table) {
+      if (auto error = take_key(path, top, std::string(name.str()), node, configuration)) {
+        return *error;
+      }
+    }
   }
-  if (auto error = take_table(path, "", top, configuration)) return *error;
   return configuration;
 }
 

@@ -39,9 +39,6 @@ struct Checked {
 };
 
 Result<std::string> group_name(const Configuration& configuration) {
-  if (configuration.server.empty()) {
-    return Error{"no server given; say which program to run: auxin run [OPTION…] -- SERVER [ARG…]"};
-  }
   if (!configuration.name.empty()) {
     if (valid_group_name(configuration.name)) return configuration.name;
     return Error{fmt::format("'{}' can't be a group's name; use 1 to 63 characters out of A-Z a-z "
@@ -61,13 +58,15 @@ Result<Checked> check(const Configuration& configuration) {
     return Error{fmt::format("--replicas must be from 1 to {}, not {}", replication::kMaxReplicas,
                              configuration.replicas)};
   }
-  auto name = group_name(configuration);
-  if (!name) return Error{name.error()};
-  checked.name = *name;
-
+  if (configuration.server.empty()) {
+    return Error{"no server given; say which program to run: auxin run [OPTION…] -- SERVER [ARG…]"};
+  }
   auto program = find_program(configuration.server[0]);
   if (!program) return Error{program.error()};
   if (std::string fault = server_fault(*program); !fault.empty()) return Error{fault};
+  auto name = group_name(configuration);
+  if (!name) return Error{name.error()};
+  checked.name = *name;
   auto library = find_library();
   if (!library) return Error{library.error()};
   auto maps = find_map_directory(configuration.map_directory);
@@ -257,7 +256,6 @@ Result<PreparedGroup> start_fresh(const Configuration& configuration, Checked ch
   }
   checked.launch.memory_path = directory.memory_path();
   ReadyFile ready_file(configuration.ready_file);
-  ready_file.remove();
   return PreparedGroup{std::move(directory), std::move(*memory),    std::move(record),
                        std::move(initial_copy), std::move(checked.launch), std::move(ready_file),
                        StartKind::kFresh};
@@ -281,7 +279,6 @@ Result<PreparedGroup> start_existing(const Configuration& configuration, Checked
   checked.launch.working_directory = record.working_directory;
   InitialCopy initial_copy(directory.path() + "/" + kInitialCopyDirectory);
   ReadyFile ready_file(configuration.ready_file);
-  ready_file.remove();
   return PreparedGroup{std::move(directory), std::move(memory),    std::move(record),
                        std::move(initial_copy), std::move(checked.launch), std::move(ready_file),
                        kind};
@@ -339,6 +336,7 @@ Result<PreparedGroup> prepare_group(const Configuration& configuration) {
     if (directory.created()) directory.remove(directory.root_created());
     return error;
   }
+  ReadyFile(configuration.ready_file).remove();  // of a supervisor that was killed
   if (kind == StartKind::kFresh) {
     return start_fresh(configuration, std::move(*checked), std::move(directory));
   }

@@ -49,14 +49,14 @@ Result<stm::Layout> choose_layout(const LogSizeWish& wish, uint64_t free_bytes,
     }
   }
   const bool any_named = wish.entries != 0 || wish.payload_bytes != 0;
-  if (size() > budget) {
+  if (any_named && size() > budget) {
     return Error{fmt::format(
         "{}: the log cannot have the size asked for: {} are needed{}, {} are free; choose a smaller "
         "log.entries or log.payload, or another --state-dir",
         directory, describe_bytes(size() + fixed), all_named ? "" : " (at most half of the space)",
         describe_bytes(free_bytes))};
   }
-  if (!any_named && size() < kLeastLogBytes) {
+  if (size() > budget || (!any_named && size() < kLeastLogBytes)) {
     return Error{fmt::format(
         "{}: not enough space for a log: {} are free, at least {} are needed; free some or choose "
         "another --state-dir",
