@@ -177,6 +177,17 @@ class Group:
         self.test.assertEqual(done.returncode, 0, f"auxin locks: {done.stderr}")
         return json.loads(done.stdout)
 
+    def settled_locks(self):
+        """The lock counts once they have stopped changing: the leader publishes them in batches."""
+        seen = [None]
+
+        def settled():
+            seen.append(self.locks())
+            time.sleep(0.2)  # longer than the leader takes between two publications
+            return seen[-1] == seen[-2]
+        processes.await_true(settled, 10, f"the lock counts settle; {self.account()}")
+        return seen[-1]
+
     def leader(self, status=None):
         """The leader's row of the status, or None while there is none."""
         for replica in (status or self.status())["replicas"]:
