@@ -55,6 +55,7 @@ class Decision {
 
  private:
   uint64_t log(stm::LogEntry& entry);
+  uint64_t find_site_offset() const;
 
   Activity* activity_;
   os::CallSite site_;

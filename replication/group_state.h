@@ -24,7 +24,7 @@ namespace auxin::replication {
 
 inline constexpr uint32_t kControlVersion = 1;
 inline constexpr int kMaxReplicas = 8;
-inline constexpr int kMaxThreads = 512;        // per replica: threads that touch log or sockets
+inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
 inline constexpr int kMaxListeners = 32;
 inline constexpr int kMaxPromotions = 256;     // the latest ones are kept

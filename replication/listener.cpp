@@ -183,7 +183,7 @@ int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, b
   Replay& r = replay;
   r.lock().lock();
   for (;;) {
-    if (!queue_.empty()) {
+    if (!queue_.empty() && r.acceptable(queue_.head)) {
       const uint64_t position = queue_.head;
       r.pop_locked(queue_);
       const stm::LogEntry entry = r.entry_at(position);
@@ -206,7 +206,11 @@ int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, b
       errno = EAGAIN;
       return -1;
     }
-    r.wait_locked(waiters_, 0);
+    if (queue_.empty()) {
+      r.wait_locked(waiters_, 0);
+    } else {
+      r.wait_deliverable_locked(0);
+    }
   }
 }
 
@@ -220,7 +224,7 @@ int Listener::accept(int fd, sockaddr* address, socklen_t* length, int flags, os
 }
 
 short Listener::readiness_locked(short events) {
-  return !queue_.empty() ? static_cast<short>(events & (POLLIN | POLLRDNORM)) : 0;
+  return !queue_.empty() && replay.acceptable(queue_.head) ? static_cast<short>(events & (POLLIN | POLLRDNORM)) : 0;
 }
 
 short Listener::readiness(short events) {

@@ -105,11 +105,13 @@ void tend_log() {
   }
   needed.store(lowest, std::memory_order_relaxed);
   busy.clear(std::memory_order_release);
+}
 
+void reserve_log_ahead() {
+  const stm::Layout& layout = replica->memory().layout();
   replica->memory().reserve_log(
-      std::min(end + kEntriesAhead, replica->memory().layout().entry_capacity),
-      std::min(replica->log().payload_end() + kPayloadAhead,
-               replica->memory().layout().payload_size_bytes));
+      std::min(replica->log().end() + kEntriesAhead, layout.entry_capacity),
+      std::min(replica->log().payload_end() + kPayloadAhead, layout.payload_size_bytes));
 }
 
 void hold_back_for_followers() {

@@ -25,8 +25,10 @@ uint64_t append_with_payload(stm::LogEntry entry, const void* data, size_t size_
 // the server, so the leader slows down before fail-over would become slow.
 void hold_back_for_followers();
 
-// Housekeeping: which followers count, and storage ahead of the log's end. Every few milliseconds.
+// Housekeeping: which followers count. Every few milliseconds, and when the log is full.
 void tend_log();
+// Housekeeping: storage ahead of the log's end. One thread at a time: the tender.
+void reserve_log_ahead();
 
 // The lowest position that a counted follower still needs; end of the log if there is none.
 uint64_t needed_position();

@@ -33,8 +33,10 @@ uint64_t hash(const std::string& name) {
   return value | 1;
 }
 
+// At least: a look-up that a section of the leader did not wait for may be overtaken here too.
 void await_version(uint32_t wanted) {
-  for (uint32_t seen; (seen = version_now().load()) != wanted;) await_change(&version, seen);
+  for (uint32_t seen; static_cast<int32_t>((seen = version_now().load()) - wanted) < 0;)
+    await_change(&version, seen);
 }
 
 void await_look_ups(uint32_t wanted) {

@@ -73,9 +73,11 @@ struct Membership {
 };
 Membership* membership = nullptr;  // what the environment asked for; null: no group
 
+std::vector<markers::JoinPointMap>* installed_maps = nullptr;
+
 // Loads and installs the maps that match what is loaded; true if there is one.
 bool install_maps(const char* directory) {
-  static std::vector<markers::JoinPointMap>* installed = nullptr;
+  std::vector<markers::JoinPointMap>*& installed = installed_maps;
   markers::ChosenMaps chosen = markers::choose_maps(directory, module_names());
   if (!chosen.error.empty()) {
     if (membership != nullptr) refuse(chosen.error.c_str());
@@ -130,9 +132,18 @@ void clear_environment() {
   }
 }
 
+void name_maps(const std::vector<markers::JoinPointMap>& maps) {
+  std::string names;
+  for (const markers::JoinPointMap& map : maps) names += (names.empty() ? "" : ",") + map.name;
+  char* to = replica->control().map_names;
+  const size_t room = sizeof replica->control().map_names - 1;
+  memcpy(to, names.c_str(), names.size() < room ? names.size() + 1 : room);
+}
+
 void become_replica() {
   if (Replica::join(membership->memory_path.c_str(), membership->id) == nullptr)
     raw_syscall(SYS_exit_group, 2);
+  if (installed_maps != nullptr) name_maps(*installed_maps);
   clear_environment();
   prepare_kill_points();
   const Settings& settings = replica->settings();

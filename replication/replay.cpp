@@ -170,6 +170,17 @@ void Replay::consumed_locked(uint64_t position) {
   }
   low_.store(low, std::memory_order_release);
   replica->slot().position.store(low, std::memory_order_relaxed);
+  if (accepts_gated_) {
+    accepts_gated_ = false;
+    wake_locked(gated_);
+    wake_pollers_locked();
+  }
+}
+
+bool Replay::acceptable(uint64_t position) {
+  if (position - low_.load(std::memory_order_relaxed) <= kAcceptLead) return true;
+  accepts_gated_ = true;
+  return false;
 }
 
 void Replay::consumed(uint64_t position) {

@@ -33,6 +33,7 @@ class Connection;
 class Listener;
 
 inline constexpr uint32_t kWindow = 16384;  // entries; a power of two
+inline constexpr uint32_t kAcceptLead = 64;  // entries that an accept may run ahead of replay
 inline constexpr uint64_t kNoPosition = ~0ull;
 
 struct WaitQueue;
@@ -84,6 +85,10 @@ class Replay {
   FutexLock& lock() { return lock_; }
   // True if the chunk at `position` may be delivered (causality). Under the lock.
   bool deliverable(uint64_t position) const;
+  // True if the connection accepted at `position` may be taken: replay is close to it. A replica
+  // that catches up would otherwise take all connections of its past at once, with a thread for
+  // each. Under the lock; false notes that somebody waits for it.
+  bool acceptable(uint64_t position);
   void pop_locked(PositionQueue& queue);       // the head
   void consumed_locked(uint64_t position);
   stm::LogEntry entry_at(uint64_t position) const;
@@ -148,6 +153,7 @@ class Replay {
   WaitQueue gated_;                  // threads with a chunk that is not deliverable yet
   WaitQueue pollers_;
   bool pollers_gated_ = false;       // some poller saw an undeliverable chunk
+  bool accepts_gated_ = false;       // some listener waits for replay to come closer
   Waiter* sleepers_ = nullptr;
 };
 

@@ -92,7 +92,11 @@ char* Replica::landing(int connection_slot) {
 ThreadSlot* Replica::enter() {
   if (__builtin_expect(thread_slot != nullptr, 1)) return thread_slot;
   os::MetaLevel meta;
-  for (ThreadSlot& candidate : control_->threads[id_]) {
+  // From where the last one was found on: freed slots are taken again in turn.
+  static std::atomic<uint32_t> from{0};
+  const uint32_t first = from.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < kMaxThreads; ++i) {
+    ThreadSlot& candidate = control_->threads[id_][(first + i) % kMaxThreads];
     if (candidate.life.seems_held()) continue;
     const auto taken = candidate.life.try_lock(real_mutex_calls());
     if (taken == stm::RobustLock::Taken::kClean || taken == stm::RobustLock::Taken::kOwnerDied) {
@@ -100,6 +104,7 @@ ThreadSlot* Replica::enter() {
       candidate.pid.store(pid_, std::memory_order_relaxed);
       candidate.tid.store(static_cast<int>(raw_syscall(SYS_gettid)), std::memory_order_relaxed);
       thread_slot = &candidate;
+      from.store((first + i + 1) % kMaxThreads, std::memory_order_relaxed);
       return thread_slot;
     }
   }

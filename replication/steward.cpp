@@ -24,6 +24,7 @@ namespace {
 
 constexpr uint64_t kLeaderTickNs = 10'000'000;
 constexpr uint64_t kCountersEveryTicks = 10;
+constexpr uint32_t kElectionLookUs = 50'000;
 constexpr uint64_t kLeaveAfterEndNs = 2'000'000'000;
 constexpr uint64_t kReadyLagEntries = 64;
 
@@ -69,9 +70,12 @@ void* steward(void*) {
   role_known.store(1, std::memory_order_release);
   futex_wake(&role_known, 0x7fffffff);
   while (!replica->leads()) {
-    const auto taken = control.leadership.lock(real_mutex_calls());
+    // With a time limit: a waiter that is killed just when it is woken may leave the next one asleep.
+    const auto taken = control.leadership.lock_for(real_mutex_calls(), kElectionLookUs);
+    if (taken == stm::RobustLock::Taken::kBusy && !group_over()) continue;
     if (group_over()) {
-      if (taken != stm::RobustLock::Taken::kFailed) control.leadership.unlock(real_mutex_calls());
+      if (taken == stm::RobustLock::Taken::kClean || taken == stm::RobustLock::Taken::kOwnerDied)
+        control.leadership.unlock(real_mutex_calls());
       wait_for_the_end();
     }
     CHECK(taken != stm::RobustLock::Taken::kFailed, "the leadership lock can be taken");
@@ -154,6 +158,7 @@ void* tender(void*) {
     replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
     replica->slot().position.store(replica->log().end(), std::memory_order_relaxed);
     tend_log();
+    reserve_log_ahead();
     flush_pending_output();
     if (tick % kCountersEveryTicks == 0) publish_counters();
     sleep_ns(kLeaderTickNs);

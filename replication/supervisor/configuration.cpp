@@ -3,14 +3,19 @@
 // One table of keys: it reads the file, refuses what it does not know and names what was meant.
 #include "replication/supervisor/configuration.h"
 
+#include <errno.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <sstream>
 #include <string_view>
+
+#include "replication/supervisor/sentence.h"
 
 // The same choices as in metamarkers/map_file.cpp: both stand in one program, and toml++'s inline
 // functions differ with them.
@@ -291,14 +296,19 @@ bool known_table(std::string_view name) {
 }  // namespace
 
 Result<Configuration> load_configuration(const std::string& path) {
-  const toml::parse_result parsed = toml::parse_file(path);
+  // Read here, not by toml++, which can't read from a pipe.
+  errno = 0;
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream || stream.bad() || (text.fail() && errno != 0)) {
+    return failed(path, "read the configuration", errno != 0 ? errno : EIO);
+  }
+  const toml::parse_result parsed = toml::parse(text.view(), path);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
-    const auto line = error.source().begin.line;
-    if (line == 0) {
-      return Error{fmt::format("{}: cannot read the configuration: {}", path, error.description())};
-    }
-    return Error{fmt::format("{}:{}: {}", path, line, error.description())};
+    return Error{
+        fmt::format("{}:{}: {}", path, error.source().begin.line, error.description())};
   }
   const toml::table& file = parsed.table();
 
