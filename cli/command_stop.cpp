@@ -64,7 +64,7 @@ Asked ask_supervisor(const std::string& directory, int timeout_ms) {
 int end_orphan(StateDirectory directory, const std::string& name, int64_t timeout_ms) {
   const std::string memory_path = directory.memory_path();
   const supervisor::SupervisorSignals signals;
-  const bool runs = !supervisor::members_of(memory_path).empty();
+  const bool runs = supervisor::replicas_live(supervisor::members_of(memory_path));
   auto opened = supervisor::GroupMemory::open(memory_path, true);
   if (!runs || !opened) {
     supervisor::kill_members(memory_path);

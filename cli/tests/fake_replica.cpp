@@ -11,11 +11,13 @@
 //     --request A         a request with this activity is in hand, all the time
 //     --journal FILE      a line is added to FILE at the start
 //     --never-ready
+//     --keeper            a forked process by the name of a keeper outlives the replica
 // SIGUSR1 makes the leader append an entry to the log.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,7 +42,7 @@ std::atomic<int> entries_wanted = 0;
 
 struct Options {
   int exit_status = 0;
-  bool default_signals = false, ignore_signals = false, never_ready = false;
+  bool default_signals = false, ignore_signals = false, never_ready = false, keeper = false;
   uint64_t request = 0;
   std::string journal;
 };
@@ -54,6 +56,7 @@ Options parse(int argc, char** argv) {
     if (word == "--default-signals") options.default_signals = true;
     if (word == "--ignore-signals") options.ignore_signals = true;
     if (word == "--never-ready") options.never_ready = true;
+    if (word == "--keeper") options.keeper = true;
     if (word == "--request") options.request = strtoull(next(), nullptr, 0);
     if (word == "--journal") options.journal = next();
   }
@@ -109,6 +112,12 @@ int main(int argc, char** argv) {
   sigaction(SIGUSR1, &action, nullptr);
 
   if (!options.journal.empty()) std::ofstream(options.journal, std::ios::app) << "started\n";
+
+  if (options.keeper && fork() == 0) {
+    setsid();
+    prctl(PR_SET_NAME, "auxin-keeper");
+    for (;;) pause();
+  }
 
   auto& slot = control.replicas[id];
   slot.start_time_ticks.store(supervisor::start_time_ticks(getpid()));

@@ -298,6 +298,37 @@ TEST_F(RunLife, GroupIsResumedAfterAnUncleanEnd) {
   EXPECT_EQ(third.wait(), 0);
 }
 
+TEST_F(RunLife, KeepersThatOutliveTheGroupAreNoGroup) {
+  Process first = run_fake({"--keeper"});
+  await_ready(first);
+  append_entries(2);
+  auto keepers = [&] {
+    std::vector<int> pids;
+    for (const auto& member : supervisor::members_of(memory_path())) {
+      if (member.keeper) pids.push_back(member.pid);
+    }
+    return pids;
+  };
+  ASSERT_TRUE(await([&] { return keepers().size() == 3; }));
+  const std::vector<int> old_keepers = keepers();
+  first.signal(SIGKILL);
+  first.wait();
+  for (const auto& member : supervisor::members_of(memory_path())) {
+    if (!member.keeper) kill(member.pid, SIGKILL);
+  }
+  ASSERT_TRUE(await([&] {
+    return !supervisor::replicas_live(supervisor::members_of(memory_path()));
+  }));
+  Process second = run_fake({"--keeper"});
+  await_ready(second);
+  EXPECT_NE(second.errors().find("resuming from a log of 2 entries"), std::string::npos)
+      << second.errors();
+  for (const int pid : old_keepers) EXPECT_FALSE(supervisor::process_lives(pid));
+  second.signal(SIGTERM);
+  EXPECT_EQ(second.wait(), 0);
+  expect_nothing_left();
+}
+
 TEST_F(RunLife, FreshGivesUpAnUncleanGroup) {
   Process first = run_fake();
   await_ready(first);

@@ -131,7 +131,7 @@ class Existing {
     auto opened = GroupMemory::open(directory_.memory_path(), false);
     if (!opened) return Error{fmt::format("{}; {}", opened.error(), hint)};
     const GroupControl& control = opened->control();
-    const bool lives = !members_of(directory_.memory_path()).empty();
+    const bool lives = replicas_live(members_of(directory_.memory_path()));
     const GroupPhase phase = control.phase.load();
 
     if (!lives && (phase == GroupPhase::kStarting || phase == GroupPhase::kEnding ||
@@ -210,12 +210,14 @@ class Existing {
   StartRecord record_;
 };
 
+Error processes_remain(const StateDirectory& directory) {
+  return Error{fmt::format("{}: processes of the old group do not end; end them first",
+                           directory.path())};
+}
+
 Result<PreparedGroup> start_fresh(const Configuration& configuration, Checked checked,
                                   StateDirectory directory) {
-  if (!kill_members(directory.memory_path())) {
-    return Error{fmt::format("{}: processes of the old group do not end; end them first",
-                             directory.path())};
-  }
+  if (!kill_members(directory.memory_path())) return processes_remain(directory);
   directory.clear();
   StartRecord record;
   record.server = configuration.server;
@@ -270,6 +272,8 @@ Result<PreparedGroup> start_existing(const Configuration& configuration, Checked
                              supervises.error())};
   }
   if (kind == StartKind::kResume) {
+    // Keepers of the dead still hold the group's sockets, its ports among them.
+    if (!kill_members(directory.memory_path())) return processes_remain(directory);
     forget_processes(control);
     control.settings = checked.settings;
     control.stop_reason[0] = '\0';

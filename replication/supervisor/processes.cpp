@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <string_view>
@@ -31,6 +32,8 @@ struct PidfdInfo {
 static_assert(sizeof(PidfdInfo) == 64);
 constexpr unsigned long kGetPidfdInfo = _IOWR(0xFF, 11, PidfdInfo);
 constexpr uint64_t kPidfdInfoExit = 1u << 3;
+
+constexpr char kKeeperName[] = "auxin-keeper\n";  // as replication/keeper.cpp names itself
 
 // The whole of a /proc file; nothing if the process is gone or not ours.
 std::optional<std::string> read_proc(int pid, const char* name) {
@@ -132,9 +135,15 @@ std::vector<Member> members_of(const std::string& memory_path) {
   std::vector<Member> members;
   for (const int pid : all_processes()) {
     const auto replica = replica_of(pid, memory_path);
-    if (replica && process_lives(pid)) members.push_back({pid, *replica});
+    if (!replica || !process_lives(pid)) continue;
+    members.push_back({pid, *replica, read_proc(pid, "comm") == kKeeperName});
   }
   return members;
+}
+
+bool replicas_live(const std::vector<Member>& members) {
+  return std::any_of(members.begin(), members.end(),
+                     [](const Member& member) { return !member.keeper; });
 }
 
 std::vector<std::string> memories_in_use() {

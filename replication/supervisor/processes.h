@@ -28,10 +28,13 @@ uint64_t start_time_ticks(int pid);
 struct Member {
   int pid;
   int replica;
+  bool keeper;  // holds a replica's descriptors a while longer than it lives (replication/keeper.h)
 };
 // All living processes that were started as replicas of the group with this memory, and their
 // forked children.
 std::vector<Member> members_of(const std::string& memory_path);
+// Any of them that is not a keeper.
+bool replicas_live(const std::vector<Member>& members);
 // The paths of the memories of all groups that have a living replica, as far as we may look.
 std::vector<std::string> memories_in_use();
 bool is_member(int pid, const std::string& memory_path, int replica);

@@ -31,6 +31,7 @@ constexpr int kTransitionLookMs = 5;
 constexpr int kSteadyLookMs = 200;
 constexpr int64_t kSlowLookMs = 1000;
 constexpr int kMostDivergences = 3;
+constexpr int64_t kLongLifeMs = 600'000;  // a divergence after so long is not the last one again
 constexpr int kEndingSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
 int64_t steady_ms() {
@@ -165,10 +166,9 @@ void Supervisor::adopt_replicas() {
   int adopted = 0;
   for (int id = 0; id < count_; ++id) {
     const ReplicaSlot& words = slot(id);
-    const int keeper = words.keeper_pid.load();
     int child = 0, server = 0;
     for (const Member& member : members) {
-      if (member.replica != id || member.pid == keeper) continue;
+      if (member.replica != id || member.keeper) continue;
       if (member.pid == static_cast<int>(words.child_pid.load())) child = member.pid;
       if (member.pid == words.pid.load()) server = member.pid;
     }
@@ -180,7 +180,7 @@ void Supervisor::adopt_replicas() {
     }
     if (child == 0 && server == 0) {
       for (const Member& member : members) {
-        if (member.replica == id && member.pid != keeper) child = member.pid;
+        if (member.replica == id && !member.keeper) child = member.pid;
       }
     }
     if (child != 0 || server != 0) {
@@ -206,6 +206,10 @@ bool Supervisor::start(int id) {
   process.restart_at_ms.reset();
   const bool again = words.incarnation.load() > 0;
   std::string fault;
+  if (again && logged() && running_count() == 0) {
+    // Nobody is left to take descriptors over from a keeper, which would only hold the ports.
+    kill_members(group_.launch.memory_path);
+  }
   if (again && logged()) {
     if (auto done = group_.initial_copy.put_back(id); !done) fault = done.error();
   }
@@ -213,7 +217,6 @@ bool Supervisor::start(int id) {
   words.wait_status.store(0);
   words.pid.store(0);
   words.start_time_ticks.store(0);
-  words.keeper_pid.store(0);
   words.position.store(0);
   words.ready.store(0);
   words.excluded.store(0);
@@ -315,6 +318,7 @@ void Supervisor::schedule_restart(int id) {
     if (running_count() == 0) begin_ending(id, process.child_status());
     return;
   }
+  if (process.lived_ms(now_ms_) >= kLongLifeMs) divergences_[id] = 0;
   if (words.role.load() == Role::kDiverged && ++divergences_[id] >= kMostDivergences) {
     left_out_[id] = true;
     progress_.error(fmt::format("replica {} diverged {} times and is left out from now on", id,

@@ -174,9 +174,7 @@ void Supervisor::kill_group(int spared_replica) {
     if (id != spared_replica) processes_[id].signal_all(SIGKILL);
   }
   for (const Member& member : members_of(group_.launch.memory_path)) {
-    const bool keeper = member.replica >= 0 && member.replica < count_ &&
-                        slot(member.replica).keeper_pid.load() == member.pid;
-    if (member.replica == spared_replica && !keeper) continue;
+    if (member.replica == spared_replica && !member.keeper) continue;
     signal_process(open_process(member.pid), SIGKILL);
   }
 }
@@ -184,9 +182,7 @@ void Supervisor::kill_group(int spared_replica) {
 bool Supervisor::members_left(int spared_replica) const {
   const auto members = members_of(group_.launch.memory_path);
   return std::any_of(members.begin(), members.end(), [&](const Member& member) {
-    const bool keeper = member.replica >= 0 && member.replica < count_ &&
-                        control().replicas[member.replica].keeper_pid.load() == member.pid;
-    return member.replica != spared_replica || keeper;
+    return member.replica != spared_replica || member.keeper;
   });
 }
 
