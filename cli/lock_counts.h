@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counts of synchronisation calls, by library and join point: of a group (its leaders' so far) or of
-// one process that runs with the bare preload.
+// Counts of synchronisation calls, by library and join point: of a group (its leaders' so far)
+// or of one process that runs with the bare preload.
 #pragma once
 
 #include <cstdint>

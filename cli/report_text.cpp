@@ -159,7 +159,9 @@ std::string to_text(const GroupReport& report, size_t promotions) {
                       percent(report.locks.intercepted, report.locks.total),
                       grouped(report.locks.ordered),
                       percent(report.locks.ordered, report.locks.total));
-  for (const std::string& note : report.unsupported) text += fmt::format("  unsupported: {}\n", note);
+  for (const std::string& note : report.unsupported) {
+    text += fmt::format("  unsupported: {}\n", note);
+  }
   return text;
 }
 

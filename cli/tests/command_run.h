@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// For the command's tests: a scratch directory on tmpfs, the `auxin` command as a child process, and
-// waiting for a condition instead of sleeping.
+// For the command's tests: a scratch directory on tmpfs, the `auxin` command as a child process,
+// and waiting for a condition instead of sleeping.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -71,7 +71,8 @@ class CommandTest : public ::testing::Test {
   };
   Done auxin_done(std::vector<std::string> words, const Process::Environment& more = {});
   // auxin run … --name fake -- fake_replica SERVER_WORDS…
-  Process run_fake(std::vector<std::string> server_words = {}, std::vector<std::string> options = {});
+  Process run_fake(std::vector<std::string> server_words = {},
+                   std::vector<std::string> options = {});
 
   // The group's words; nothing while there is no whole memory.
   std::optional<supervisor::GroupMemory> memory(const std::string& name = "fake") const;

@@ -19,7 +19,9 @@ class Manual : public CommandTest {
     for (size_t at = 0; (at = text.find("--", at)) != std::string::npos;) {
       size_t end = at + 2;
       while (end < text.size() && (islower(text[end]) || text[end] == '-')) ++end;
-      if (end > at + 3 && (at == 0 || text[at - 1] != '-')) options.insert(text.substr(at, end - at));
+      if (end > at + 3 && (at == 0 || text[at - 1] != '-')) {
+        options.insert(text.substr(at, end - at));
+      }
       at = end;
     }
     return options;

@@ -84,7 +84,8 @@ Fault take_size(const toml::node& node, uint64_t* out) {
   uint64_t size = 0;
   if (const auto number = node.value_exact<int64_t>(); number && *number > 0) {
     size = static_cast<uint64_t>(*number);
-  } else if (const auto text = node.value_exact<std::string>(); !text || !parse_size(*text, &size)) {
+  } else if (const auto text = node.value_exact<std::string>();
+             !text || !parse_size(*text, &size)) {
     return "must be a size such as 1073741824 or \"1GiB\"";
   }
   if (size < 4096 || (size & (size - 1)) != 0) return "must be a power of two, at least 4096";

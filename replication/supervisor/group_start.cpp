@@ -59,7 +59,8 @@ Result<Checked> check(const Configuration& configuration) {
                              configuration.replicas)};
   }
   if (configuration.server.empty()) {
-    return Error{"no server given; say which program to run: auxin run [OPTION…] -- SERVER [ARG…]"};
+    return Error{"no server given; say which program to run: auxin run [OPTION…] -- SERVER "
+                 "[ARG…]"};
   }
   auto program = find_program(configuration.server[0]);
   if (!program) return Error{program.error()};
@@ -155,8 +156,8 @@ class Existing {
   }
 
   Error nothing_to_resume() const {
-    return Error{fmt::format("there is nothing to resume: group {} ended in an orderly way or never "
-                             "ran; start it without --resume",
+    return Error{fmt::format("there is nothing to resume: group {} ended in an orderly way or "
+                             "never ran; start it without --resume",
                              checked_.name)};
   }
 

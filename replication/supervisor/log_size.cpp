@@ -51,8 +51,8 @@ Result<stm::Layout> choose_layout(const LogSizeWish& wish, uint64_t free_bytes,
   const bool any_named = wish.entries != 0 || wish.payload_bytes != 0;
   if (any_named && size() > budget) {
     return Error{fmt::format(
-        "{}: the log cannot have the size asked for: {} are needed{}, {} are free; choose a smaller "
-        "log.entries or log.payload, or another --state-dir",
+        "{}: the log cannot have the size asked for: {} are needed{}, {} are free; choose a "
+        "smaller log.entries or log.payload, or another --state-dir",
         directory, describe_bytes(size() + fixed), all_named ? "" : " (at most half of the space)",
         describe_bytes(free_bytes))};
   }

@@ -87,7 +87,9 @@ TEST(PoisonWatch, OnlyFaultsOfTheProgramAreCrashes) {
   for (const int signal : {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL}) {
     EXPECT_TRUE(is_crash_signal(signal));
   }
-  for (const int signal : {SIGKILL, SIGTERM, SIGINT, SIGPIPE}) EXPECT_FALSE(is_crash_signal(signal));
+  for (const int signal : {SIGKILL, SIGTERM, SIGINT, SIGPIPE}) {
+    EXPECT_FALSE(is_crash_signal(signal));
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The supervisor: starts a group's replicas, restarts the dead ones and brings the group to its end.
+// The supervisor: starts a group's replicas, restarts the dead and brings the group to its end.
 //
 // It decides nothing about who leads: replicas elect and promote themselves, and they run on if the
 // supervisor dies. It only watches processes and the group's words:
