@@ -6,6 +6,7 @@
 #include "libmeta_os/counters.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
+#include "metamarkers/interception.h"
 #include "metamarkers/marker_stack.h"
 #include "metamarkers/stack_inspection.h"
 
@@ -100,20 +101,15 @@ ModuleKind caller_kind(os::CallSite site, const char** library) {
 
 os::Classification::Verdict MapClassification::synchronisation_object(os::CallSite site) {
   os::MetaLevel meta;
-  const char* library = "";
-  const ModuleKind kind = caller_kind(site, &library);
+  // By the module of the call alone. A conduit's own locks (of libomnithread, of libstdc++) are
+  // taken on behalf of everybody: looking through it would make the verdict depend on who came
+  // first. What the application locks through inline code of a conduit's headers is its own call.
+  const os::Module* module = os::module_of(site.address);
+  const ModuleKind kind = kind_of_module(module);
   const markers::Marker* marker = markers::this_thread().top();
-  const char* join_point = "";
-  if (marker != nullptr && map_count_ > 0) {
-    for (int i = 0; i < map_count_; ++i)
-      for (const markers::JoinPoint& point : maps_[i]->join_points)
-        if (point.role == marker->role) {
-          join_point = point.name.c_str();
-          break;
-        }
-  }
+  const char* join_point = marker != nullptr ? markers::join_point_name(marker->join_point) : "";
   return Verdict{kind == ModuleKind::kApplication && map_count_ > 0,
-                 os::site_class(library, join_point)};
+                 os::site_class(module != nullptr ? module->name : "", join_point), true};
 }
 
 bool MapClassification::value(os::CallSite site) {
