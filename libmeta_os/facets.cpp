@@ -117,6 +117,8 @@ int ThreadFacet::join(pthread_t thread, void** value, const Deadline& deadline, 
 
 // ---- DescriptorFacet ----------------------------------------------------------------------------
 
+int DescriptorFacet::unlink(const char* path, CallSite) { return real().unlink(path); }
+
 int DescriptorFacet::bind(int fd, const sockaddr* address, socklen_t length, CallSite) {
   return real().bind(fd, address, length);
 }

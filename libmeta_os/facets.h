@@ -142,6 +142,9 @@ class DescriptorFacet {
   virtual int epoll_wait(int epoll_fd, epoll_event* events, int capacity, const timespec* timeout,
                          const sigset_t* mask);
 
+  // Before a server binds a Unix-domain socket it removes what may be left under the name.
+  virtual int unlink(const char* path, CallSite site);
+
   // write, writev and the like on descriptors 1 and 2, or on a file that is opened for writing.
   virtual ssize_t write_standard(int fd, const iovec* parts, int count);
 };

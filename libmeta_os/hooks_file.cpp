@@ -62,6 +62,11 @@ int hook::creat64(const char* path, mode_t mode) {
   return opened(real().creat64(path, mode), path, AUXIN_CALL_SITE);
 }
 
+int hook::unlink(const char* path) {
+  if (facets.descriptors == nullptr || at_meta_level()) return real().unlink(path);
+  return facets.descriptors->unlink(path, AUXIN_CALL_SITE);
+}
+
 FILE* hook::fopen(const char* path, const char* mode) {
   return opened(real().fopen(path, mode), path, AUXIN_CALL_SITE);
 }

@@ -157,6 +157,7 @@ int AgreedValues::clock_nanosleep(clockid_t clock, int flags, const timespec* re
     return result;
   }
   decision.expect(logged, ValueForm::kSleep);
+  decision.await_its_time();
   if (remaining != nullptr && logged.flags == EINTR)
     *remaining = timespec{static_cast<time_t>(logged.object), static_cast<long>(logged.number)};
   decision.done();

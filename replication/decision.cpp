@@ -38,6 +38,8 @@ bool Decision::replay(stm::LogEntry* entry) {
          Replay::Step::kLogged;
 }
 
+void Decision::await_its_time() { replication::replay.await_everything_before(position_); }
+
 void Decision::done() { replication::replay.consumed(position_); }
 
 uint64_t Decision::log(stm::LogEntry& entry) {

@@ -35,6 +35,8 @@ class Decision {
   bool replay(stm::LogEntry* entry);
   // The followed decision has taken effect here.
   void done();
+  // The followed decision says that time has passed: waits for all that happened before it.
+  void await_its_time();
 
   // Publish the leader's decision. Each returns its position.
   uint64_t log_acquire(uint64_t object, uint64_t number, AcquireForm form, int result);

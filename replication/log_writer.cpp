@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kEntriesAhead = 1 << 16;
 constexpr uint64_t kPayloadAhead = 8 << 20;
 constexpr uint64_t kPauseNs = 200'000;
+constexpr uint64_t kJoinPauseNs = 50'000;  // per receive, while somebody catches up
 
 struct Progress {
   uint64_t position = 0;
@@ -22,6 +23,8 @@ struct Progress {
 };
 Progress progress[kMaxReplicas];
 std::atomic<uint64_t> needed{0};
+std::atomic<uint64_t> kept{0};  // what a replica that catches up needs too
+std::atomic<bool> somebody_joins{false};  // and is far behind
 
 // The payload offset that must be kept for `position` and later.
 uint64_t payload_needed(uint64_t position) {
@@ -40,7 +43,7 @@ void make_room(size_t payload_bytes) {
   stm::StableLog& log = replica->log();
   while (!log.has_room(64, payload_bytes + 4096)) {
     tend_log();
-    const uint64_t keep = needed_position();
+    const uint64_t keep = kept.load(std::memory_order_relaxed);
     // In steps, so that a newcomer that reads the old end is not outrun for nothing.
     const uint64_t target = std::min(keep, log.begin() + replica->memory().layout().entry_capacity / 8);
     if (target > log.begin()) {
@@ -86,6 +89,8 @@ void tend_log() {
   const uint64_t stall_ns = uint64_t{control.settings.stall_ms} * 1'000'000;
   const uint64_t end = replica->log().end();
   uint64_t lowest = end;
+  uint64_t keep = end;
+  bool joins = false;
   for (int id = 0; id < kMaxReplicas; ++id) {
     if (id == replica->id()) continue;
     ReplicaSlot& other = control.replicas[id];
@@ -101,9 +106,15 @@ void tend_log() {
     } else if (now_ns - seen.moved_at_ns > stall_ns && other.excluded.load() == 0) {
       other.excluded.store(1);
     }
+    if (role == Role::kJoining && other.excluded.load() == 0 &&
+        end - position > control.settings.lag_bound_entries)
+      joins = true;
+    if (other.excluded.load() == 0) keep = std::min(keep, position);
     if (role == Role::kFollower && other.excluded.load() == 0) lowest = std::min(lowest, position);
   }
   needed.store(lowest, std::memory_order_relaxed);
+  kept.store(keep, std::memory_order_relaxed);
+  somebody_joins.store(joins, std::memory_order_relaxed);
   busy.clear(std::memory_order_release);
 }
 
@@ -115,6 +126,8 @@ void reserve_log_ahead() {
 }
 
 void hold_back_for_followers() {
+  // A replica that replays must become faster than this one, or it never arrives.
+  if (somebody_joins.load(std::memory_order_relaxed)) sleep_ns(kJoinPauseNs);
   const uint64_t bound = replica->settings().lag_bound_entries;
   for (;;) {
     const uint64_t end = replica->log().end();

@@ -64,7 +64,8 @@ bool acquired(int result) { return result == 0 || result == EOWNERDEAD; }
 void log_acquisition(Decision& decision, pthread_mutex_t* mutex, AcquireForm form, int result) {
   uint64_t number = 0;
   uint64_t identity = 0;
-  const bool woke = form == AcquireForm::kCondWake && (result == 0 || result == ETIMEDOUT);
+  const bool woke = (form == AcquireForm::kCondWake && (result == 0 || result == ETIMEDOUT)) ||
+                    form == AcquireForm::kCondSpurious;
   if (acquired(result) || woke) {
     auto count = os::mutex_count(mutex);
     number = count.load(std::memory_order_relaxed) + 1;
@@ -108,6 +109,7 @@ int OrderedSynchronisation::mutex_lock(pthread_mutex_t* mutex, const os::Deadlin
   } else {
     decision.expect(logged, form);
     result = logged.flags;
+    if (result == ETIMEDOUT) decision.await_its_time();
     if (acquired(result)) acquire_in_turn(mutex, logged);
     decision.done();
   }
@@ -142,10 +144,12 @@ int OrderedSynchronisation::cond_wait(pthread_cond_t* cond, pthread_mutex_t* mut
   if (!decision.replay(&logged)) {
     // This replica leads now: one spurious return.
     os::real().pthread_mutex_lock(mutex);
-    log_acquisition(decision, mutex, AcquireForm::kCondWake, 0);
+    log_acquisition(decision, mutex, AcquireForm::kCondSpurious, 0);
     return 0;
   }
-  decision.expect(logged, AcquireForm::kCondWake);
+  const bool spurious = logged.call == static_cast<uint16_t>(AcquireForm::kCondSpurious);
+  decision.expect(logged, spurious ? AcquireForm::kCondSpurious : AcquireForm::kCondWake);
+  if (spurious || logged.flags == ETIMEDOUT) decision.await_its_time();
   if (logged.number != 0) {
     acquire_in_turn(mutex, logged);
   } else {

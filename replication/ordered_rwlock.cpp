@@ -110,6 +110,7 @@ int OrderedSynchronisation::rwlock_lock(pthread_rwlock_t* lock, bool exclusive,
     return result;
   }
   decision.expect(logged, form);
+  if (logged.flags == ETIMEDOUT) decision.await_its_time();
   if (logged.flags == 0) follow(lock, exclusive, logged);
   decision.done();
   return logged.flags;

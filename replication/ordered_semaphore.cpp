@@ -68,6 +68,7 @@ int OrderedSynchronisation::sem_wait(sem_t* semaphore, const os::Deadline& deadl
     return result;
   }
   decision.expect(logged, form);
+  if (logged.flags == ETIMEDOUT) decision.await_its_time();
   if (logged.flags == 0) {
     check_identity(os::semaphore_tag(semaphore), logged);
     await_turn(count_word(semaphore), static_cast<uint32_t>(logged.number - 1));

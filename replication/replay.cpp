@@ -170,6 +170,7 @@ void Replay::consumed_locked(uint64_t position) {
   }
   low_.store(low, std::memory_order_release);
   replica->slot().position.store(low, std::memory_order_relaxed);
+  wake_locked(late_);
   if (accepts_gated_) {
     accepts_gated_ = false;
     wake_locked(gated_);
@@ -208,6 +209,11 @@ void Replay::send_reached_locked(uint64_t position) {
     pollers_gated_ = false;
     wake_pollers_locked();
   }
+}
+
+void Replay::await_everything_before(uint64_t position) {
+  FutexGuard guard(lock_);
+  while (low_.load(std::memory_order_relaxed) < position) wait_locked(late_, 0);
 }
 
 void Replay::send_reached(uint64_t position) {

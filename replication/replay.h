@@ -76,6 +76,10 @@ class Replay {
   bool decision_waiting(uint64_t activity);
   // The entry at `position` has taken effect here.
   void consumed(uint64_t position);
+  // Waits until everything before `position` has been consumed: for decisions that say "time has
+  // passed" (a time-out, a sleep, a spurious wake-up). What the application saw after it may depend
+  // on anything that happened before, through memory that no lock protects.
+  void await_everything_before(uint64_t position);
   // The send at `position` has been reached here: consumed, and what it held back may be delivered.
   void send_reached(uint64_t position);
   // The activity has ended here; its record may go.
@@ -154,6 +158,7 @@ class Replay {
   WaitQueue pollers_;
   bool pollers_gated_ = false;       // some poller saw an undeliverable chunk
   bool accepts_gated_ = false;       // some listener waits for replay to come closer
+  WaitQueue late_;                   // threads in await_everything_before
   Waiter* sleepers_ = nullptr;
 };
 

@@ -11,6 +11,7 @@
 
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
+#include "libmeta_os/modules.h"
 #include "libmeta_os/real_calls.h"
 #include "replication/classification.h"
 #include "replication/connection.h"
@@ -90,6 +91,15 @@ int SharedDescriptors::bind(int fd, const sockaddr* address, socklen_t length, o
     return os::real().bind(fd, reinterpret_cast<sockaddr*>(&any), length);
   }
   return Listener::bind(fd, address, length, site);
+}
+
+int SharedDescriptors::unlink(const char* path, os::CallSite site) {
+  os::MetaLevel meta;
+  const os::Module* module = os::module_of(site.address);
+  if (replica->leads() || module == nullptr ||
+      map_classification().kind_of(module->name) != ModuleKind::kInfrastructure)
+    return os::real().unlink(path);
+  return 0;
 }
 
 int SharedDescriptors::listen(int fd, int backlog, os::CallSite) {

@@ -140,6 +140,7 @@ PROGRAM(files_open) {
   close(parent);
   close(creat(path.c_str(), 0600));
   close(creat64(path.c_str(), 0600));
+  say_errno("unlink of nothing", unlink((path + ".none").c_str()));
   FILE* file = fopen(path.c_str(), "w");
   fputs("line\n", file);
   fclose(file);
