@@ -60,6 +60,10 @@ class Connection final : public os::MetaSocket {
   void note_event(const stm::LogEntry& entry);
   PositionQueue& queue() { return queue_; }
   WaitQueue& waiters() { return waiters_; }
+  PositionQueue& send_order() { return send_order_; }  // sends not yet reached here, by log order
+  WaitQueue& senders() { return senders_; }            // threads that wait for their turn to send
+  int slot() const { return slot_; }
+  static Connection* at(int slot);                      // the latest of a slot; null: none
   bool take_polled() { bool was = polled_; polled_ = false; return was; }
   void set_polled() { polled_ = true; }
   bool closed_here() const { return closed_here_; }
@@ -106,6 +110,8 @@ class Connection final : public os::MetaSocket {
   ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
                     os::CallSite site);
   ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
+  ssize_t follow_send(const stm::LogEntry& entry, uint64_t position, const char* data, size_t size);
+  bool change_places(Connection& other);
   void log_receive(const char* data, size_t size);
   bool compare(const stm::LogEntry& entry, const char* data, size_t size);
 
@@ -126,6 +132,8 @@ class Connection final : public os::MetaSocket {
 
   PositionQueue queue_;         // Receive and ReceiveEnd entries not yet delivered
   WaitQueue waiters_;
+  PositionQueue send_order_;
+  WaitQueue senders_;
   uint32_t head_taken_ = 0;     // bytes of the head chunk already delivered
   bool at_end_ = false;         // the head was a ReceiveEnd: it stays
   int end_error_ = 0;

@@ -35,6 +35,8 @@ Waiter& Replay::this_thread_waiter() { return this_waiter; }
 
 void Replay::start(uint64_t begin) {
   links_ = map_array<uint32_t>(kWindow);
+  send_links_ = map_array<uint32_t>(kWindow);
+  send_slots_ = map_array<uint32_t>(kWindow);
   consumed_bits_ = map_array<uint64_t>(kWindow / 64);
   sends_ = map_array<uint64_t>(kWindow);
   records_ = map_array<ActivityRecord>(kRecords);
@@ -218,8 +220,57 @@ void Replay::await_everything_before(uint64_t position) {
 
 void Replay::send_reached(uint64_t position) {
   FutexGuard guard(lock_);
+  send_left_locked(position);
   send_reached_locked(position);
   consumed_locked(position);
+}
+
+// --- the order of sends on one connection ---
+
+void Replay::append_send(Connection& connection, uint64_t position) {
+  PositionQueue& order = connection.send_order();
+  send_links_[position % kWindow] = 0;
+  send_slots_[position % kWindow] = static_cast<uint32_t>(connection.slot()) + 1;
+  if (order.empty()) {
+    order.head = position;
+  } else {
+    send_links_[order.tail % kWindow] = static_cast<uint32_t>(position - order.tail);
+  }
+  order.tail = position;
+}
+
+void Replay::send_left_locked(uint64_t position) {
+  const uint32_t slot = send_slots_[position % kWindow];
+  if (slot == 0) return;
+  send_slots_[position % kWindow] = 0;
+  Connection* connection = Connection::at(static_cast<int>(slot) - 1);
+  if (connection == nullptr) return;
+  PositionQueue& order = connection->send_order();
+  while (!order.empty() && send_slots_[order.head % kWindow] == 0) {
+    const uint32_t distance = send_links_[order.head % kWindow];
+    if (distance == 0) {
+      order = PositionQueue{};
+    } else {
+      order.head += distance;
+    }
+  }
+  wake_locked(connection->senders());
+}
+
+void Replay::await_send_turn(uint64_t activity) {
+  FutexGuard guard(lock_);
+  while (!replica->leads()) {
+    ActivityRecord* record = find(activity, true);
+    if (record->queue.empty()) {
+      if (pump_locked() == 0) wait_locked(record->waiters, 0);
+      continue;
+    }
+    const uint64_t position = record->queue.head;
+    const uint32_t slot = send_slots_[position % kWindow];
+    Connection* connection = slot != 0 ? Connection::at(static_cast<int>(slot) - 1) : nullptr;
+    if (connection == nullptr || connection->send_order().head == position) return;
+    wait_locked(connection->senders(), 0);
+  }
 }
 
 // --- activities ---
@@ -325,6 +376,7 @@ int Replay::pump_locked() {
 }
 
 void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
+  send_slots_[position % kWindow] = 0;
   switch (static_cast<Kind>(entry.kind)) {
     case kHoleEntry:
     case kEpoch:
@@ -371,6 +423,7 @@ void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
         return;
       }
       sends_[sends_tail_++ % kWindow] = position;
+      if (Connection* connection = Connection::find(entry.object)) append_send(*connection, position);
       break;
     case kListener:
       Listener::announced(position, entry);

@@ -82,6 +82,11 @@ class Replay {
   void await_everything_before(uint64_t position);
   // The send at `position` has been reached here: consumed, and what it held back may be delivered.
   void send_reached(uint64_t position);
+  // Before the ORB takes a connection for writing on behalf of the activity: waits until the
+  // activity's send is the next of its connection in the log, so that threads get the connection in
+  // the order in which they got it in the leader. Returns at once where the next decision is no
+  // send, or this replica leads.
+  void await_send_turn(uint64_t activity);
   // The activity has ended here; its record may go.
   void finished(uint64_t activity);
 
@@ -134,6 +139,8 @@ class Replay {
   ActivityRecord* find(uint64_t id, bool make);
   void release(ActivityRecord* record);
   void append_to(PositionQueue& queue, uint64_t position);
+  void append_send(Connection& connection, uint64_t position);
+  void send_left_locked(uint64_t position);
   int pump_locked();
   void dispatch(uint64_t position, const stm::LogEntry& entry);
   void enqueue(WaitQueue& queue, Waiter& waiter);
@@ -147,6 +154,8 @@ class Replay {
   std::atomic<uint64_t> low_{0};
   uint64_t read_position_ = 0;
   uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
+  uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
+  uint32_t* send_slots_ = nullptr;   // [kWindow] slot + 1 of a send's connection; 0: none or reached
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
   uint64_t* sends_ = nullptr;        // ring of positions of sends not yet reached, in order
   uint32_t sends_head_ = 0, sends_tail_ = 0;

@@ -93,6 +93,13 @@ bool on_enter(const markers::JoinPoint& point, const markers::Arguments& argumen
     case markers::Role::kUpcall:
       enter_application();
       return true;
+    case markers::Role::kOutputBegins:
+      // The ORB is about to take the connection for writing.
+      if (flow.name_activities && replicated() && !replica->leads()) {
+        const uint64_t activity = current_activity()->id;
+        if (activity != 0) replay.await_send_turn(activity);
+      }
+      return true;
     case markers::Role::kSuppressed:
       return !(replicated() && !replica->leads());
     case markers::Role::kContentionPoint:
