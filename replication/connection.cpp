@@ -439,7 +439,6 @@ ssize_t Connection::receive(int fd, msghdr* message, int flags, os::CallSite) {
 
 namespace {
 
-constexpr uint64_t kChangePatienceNs = 2'000'000'000;
 constexpr size_t kMaxPiece = 1 << 20;  // one Send entry holds at most so many bytes
 
 uint32_t outcome_of(ssize_t size, int error) {
@@ -530,43 +529,10 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
   if (entry.kind != kSend)
     diverge("this replica replies where the leader made another decision (entry %llu, kind %u)",
             static_cast<unsigned long long>(position), entry.kind);
-  if (entry.object != number_) {
-    // The ORB's pool of client connections gave this call another one than in the leader: which is
-    // which is only a name as long as both are idle.
-    Connection* meant = find(entry.object);
-    if (opened_here_ && meant != nullptr && meant->opened_here_ && change_places(*meant))
-      return meant->follow_send(entry, position, data, size);
+  if (entry.object != number_)
     diverge("this replica replies on connection %llu, the leader did on %llu",
             static_cast<unsigned long long>(number_),
             static_cast<unsigned long long>(entry.object));
-  }
-  return follow_send(entry, position, data, size);
-}
-
-// Two idle connections that this server opened change descriptors. False: they can't.
-bool Connection::change_places(Connection& other) {
-  const uint64_t deadline = monotonic_ns() + kChangePatienceNs;
-  FutexGuard guard(replay.lock());
-  while (!other.queue_.empty() || other.head_taken_ != 0) {  // its last call's reply is being read
-    if (monotonic_ns() > deadline) return false;
-    replay.wait_locked(other.waiters_, kChangePatienceNs / 1000);
-  }
-  if (fd_ < 0 || other.fd_ < 0 || !queue_.empty()) return false;
-  const int spare_fd = os::real().fcntl(fd_, F_DUPFD_CLOEXEC, reinterpret_cast<void*>(3));
-  if (spare_fd < 0) return false;
-  os::real().dup3(other.fd_, fd_, O_CLOEXEC);
-  os::real().dup3(spare_fd, other.fd_, O_CLOEXEC);
-  os::real().close(spare_fd);
-  std::swap(fd_, other.fd_);
-  std::swap(non_blocking_, other.non_blocking_);
-  std::swap(lost_, other.lost_);
-  os::attach(fd_, this);
-  os::attach(other.fd_, &other);
-  return true;
-}
-
-ssize_t Connection::follow_send(const stm::LogEntry& entry, uint64_t position, const char* data,
-                                size_t size) {
   ReplicaSlot& own = replica->slot();
   if (!compare(entry, data, size)) {
     own.mismatches.fetch_add(1);
@@ -629,14 +595,13 @@ ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite 
     if (activity->id != 0) ++activity->step;
     ssize_t sent = -1;
     bool live = replica->leads();
-    Connection* self = opened_here_ ? of(fd) : this;  // see change_places
-    if (!live) sent = self->send_replayed(data, piece, site, &live);
+    if (!live) sent = send_replayed(data, piece, site, &live);
     if (live) {
-      if (self->lost_) {
+      if (lost_) {
         errno = EPIPE;
         sent = -1;
       } else {
-        sent = self->send_live(fd, data, piece, nullptr, flags, site);
+        sent = send_live(fd, data, piece, nullptr, flags, site);
       }
     }
     if (sent < 0) return done > 0 ? static_cast<ssize_t>(done) : -1;

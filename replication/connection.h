@@ -110,8 +110,6 @@ class Connection final : public os::MetaSocket {
   ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
                     os::CallSite site);
   ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
-  ssize_t follow_send(const stm::LogEntry& entry, uint64_t position, const char* data, size_t size);
-  bool change_places(Connection& other);
   void log_receive(const char* data, size_t size);
   bool compare(const stm::LogEntry& entry, const char* data, size_t size);
 
