@@ -9,6 +9,7 @@ namespace {
 struct Offsets {
   int64_t request_id;
   int64_t strand;
+  int64_t stream;
   int64_t strand_connection;
   int64_t connection_socket;
   int64_t output_marker;
@@ -33,6 +34,7 @@ bool bind_orb(const markers::JoinPointMap& map) {
   };
   for (const Wanted& wanted : {Wanted{"giop_s.request_id", &offsets.request_id},
                                Wanted{"giop_s.strand", &offsets.strand},
+                               Wanted{"giop_s.stream", &offsets.stream},
                                Wanted{"strand.connection", &offsets.strand_connection},
                                Wanted{"connection.socket", &offsets.connection_socket},
                                Wanted{"stream.output_marker", &offsets.output_marker},
@@ -56,6 +58,10 @@ bool request_of(uint64_t request_object, int* socket, uint32_t* request_id) {
   if (connection == 0) return false;
   *socket = at<int>(connection, offsets.connection_socket);
   return true;
+}
+
+bool is_stream_of(uint64_t request_object, uint64_t stream) {
+  return request_object != 0 && request_object + static_cast<uint64_t>(offsets.stream) == stream;
 }
 
 void* output_buffer(uint64_t stream, size_t* size_bytes) {

@@ -25,6 +25,9 @@ bool orb_bound();
 // not known yet (GIOP 1.0 and 1.1 before the header was read) or the object has no connection.
 bool request_of(uint64_t request_object, int* socket, uint32_t* request_id);
 
+// True if `stream` is the one over which the request object replies (not one of a call out).
+bool is_stream_of(uint64_t request_object, uint64_t stream);
+
 // The fresh part of a stream's output buffer, whose bytes nobody has set: a reply's alignment
 // padding comes from there.
 void* output_buffer(uint64_t stream, size_t* size_bytes);

@@ -159,7 +159,8 @@ auxin_stub_body:
 
   .hidden DW.ref.__gcc_personality_v0
   .weak DW.ref.__gcc_personality_v0
-  .section .data.rel.local.DW.ref.__gcc_personality_v0, "awG", @progbits, DW.ref.__gcc_personality_v0, comdat
+  .section .data.rel.local.DW.ref.__gcc_personality_v0, "awG", @progbits, \
+      DW.ref.__gcc_personality_v0, comdat
   .p2align 3
   .type DW.ref.__gcc_personality_v0, @object
   .size DW.ref.__gcc_personality_v0, 8

@@ -3,7 +3,8 @@
 // Activities: logical flows of control with the same identity in every replica.
 //
 // A request is an activity, named by its connection and its ordinal there. The main thread is one,
-// and so is each thread that the application starts, named by who started it and as the how-many-th.
+// and so is each thread that the application starts, named by who started it and as the
+// how-many-th.
 // The ORB's own threads have none while they work for no request. Decisions are numbered within an
 // activity (step), so they need no address and no thread to be recognised in another replica.
 //

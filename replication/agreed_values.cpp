@@ -141,7 +141,9 @@ unsigned AgreedValues::random_device(os::CallSite site) {
   return static_cast<unsigned>(value);
 }
 
-pid_t AgreedValues::getpid() { return replica->control().group_pid.load(std::memory_order_relaxed); }
+pid_t AgreedValues::getpid() {
+  return replica->control().group_pid.load(std::memory_order_relaxed);
+}
 
 int AgreedValues::clock_nanosleep(clockid_t clock, int flags, const timespec* request,
                                   timespec* remaining, os::CallSite site) {

@@ -20,6 +20,7 @@
 #include "replication/listener.h"
 #include "replication/log_writer.h"
 #include "replication/replica.h"
+#include "replication/request_events.h"
 #include "stmemu/check.h"
 
 namespace auxin::replication {
@@ -261,6 +262,25 @@ void Connection::note_event(const stm::LogEntry& entry) {
 
 // --- receiving ---
 
+// Feeds the framing with bytes that the server is given, and raises the reception events.
+void Connection::track(const char* data, size_t size) {
+  if (meta_object == nullptr) {
+    tracker_.received(data, size, nullptr);
+    return;
+  }
+  const req::RequestTracker::Events events{
+      this,
+      [](void* self, uint32_t id, uint32_t ordinal) {
+        meta_object->receptionStart(
+            RequestId{static_cast<Connection*>(self)->number_, id, ordinal});
+      },
+      [](void* self, uint32_t id, uint32_t ordinal) {
+        meta_object->requestHasBeenReceived(
+            RequestId{static_cast<Connection*>(self)->number_, id, ordinal});
+      }};
+  tracker_.received(data, size, &events);
+}
+
 void Connection::log_receive(const char* data, size_t size) {
   stm::LogEntry entry{};
   entry.kind = kReceive;
@@ -321,7 +341,7 @@ ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
       kill_point(KillPoint::kAfterReceive);
       log_receive(landing, static_cast<size_t>(size));
       kill_point(KillPoint::kAfterReceiveLogged);
-      tracker_.received(landing, static_cast<size_t>(size), nullptr);
+      track(landing, static_cast<size_t>(size));
       // With one vector or the first piece, as a plain recv fills; later pieces only for WAITALL.
       size_t skip = got;
       size_t copied = 0;
@@ -385,7 +405,7 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
       const size_t size = std::min(available, wanted);
       const ssize_t copied = deliver(message, data, size);
       if ((flags & MSG_PEEK) == 0) {
-        tracker_.received(data, size, nullptr);
+        track(data, size);
         head_taken_ += static_cast<uint32_t>(size);
         if (head_taken_ == entry.payload_size_bytes) {
           head_taken_ = 0;
@@ -517,7 +537,8 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
       *live = true;
       return -1;
     }
-    return static_cast<ssize_t>(size);  // the ORB's own message (CloseConnection …): not ours to send
+    return static_cast<ssize_t>(
+        size);  // the ORB's own message (CloseConnection …): not ours to send
   }
   stm::LogEntry entry;
   uint64_t position;
@@ -560,6 +581,7 @@ ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite 
     return is_virtual() ? static_cast<ssize_t>(size) : os::real().sendmsg(fd, message, flags);
   }
   replica->enter();
+  announce_reply_bytes(number_);
   size_t done = 0;
   while (done < size) {
     // One piece, contiguous: the vector's own memory where it is one, else a copy.

@@ -2,8 +2,10 @@
 //
 // A replicated connection: the MetaSocket behind an accepted (or opened) stream socket.
 //
-// In the leader it is the kernel's socket, with every byte in the log: received bytes land in stable
-// memory first, are published, then given to the server; bytes to be sent are published, then handed
+// In the leader it is the kernel's socket, with every byte in the log: received bytes land in
+// stable
+// memory first, are published, then given to the server; bytes to be sent are published, then
+// handed
 // to the kernel. In a follower the descriptor is virtual: receives come from the log, sends are
 // compared with the log and dropped. The follower holds a duplicate of the socket, so it can go on
 // from the kernel's byte counts when it becomes the leader.
@@ -110,6 +112,7 @@ class Connection final : public os::MetaSocket {
   ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
                     os::CallSite site);
   ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
+  void track(const char* data, size_t size);
   void log_receive(const char* data, size_t size);
   bool compare(const stm::LogEntry& entry, const char* data, size_t size);
 

@@ -117,10 +117,11 @@ void Decision::expect(const stm::LogEntry& entry, AcquireForm form) const {
 
 void Decision::expect(const stm::LogEntry& entry, ValueForm form) const {
   if (entry.kind == kValue && entry.call == static_cast<uint16_t>(form)) return;
-  diverge("the leader made another call here: entry %llu has kind %u, form %u; this reads a value of "
-          "form %u at site %#llx",
-          static_cast<unsigned long long>(position_), entry.kind, entry.call,
-          static_cast<unsigned>(form), static_cast<unsigned long long>(site_offset()));
+  diverge(
+      "the leader made another call here: entry %llu has kind %u, form %u; this reads a value of "
+      "form %u at site %#llx",
+      static_cast<unsigned long long>(position_), entry.kind, entry.call,
+      static_cast<unsigned>(form), static_cast<unsigned long long>(site_offset()));
 }
 
 }  // namespace auxin::replication

@@ -45,8 +45,9 @@ bool in_footprint(const Footprint& footprint, const char* facet) {
 void describe(const Footprint& footprint) {
   if (replica == nullptr) return;
   char text[sizeof replica->control().facets];
-  snprintf(text, sizeof text, "lifecycle%s%s%s%s%s", footprint.synchronisation ? ",synchronisation" : "",
-           footprint.threads ? ",threads" : "", footprint.descriptors ? ",descriptors" : "",
+  snprintf(text, sizeof text, "lifecycle%s%s%s%s%s",
+           footprint.synchronisation ? ",synchronisation" : "", footprint.threads ? ",threads" : "",
+           footprint.threads && footprint.descriptors ? ",descriptors" : "",
            footprint.values ? ",values" : "", footprint.counts ? ",counting" : "");
   memcpy(replica->control().facets, text, sizeof text);
 }
@@ -60,6 +61,26 @@ const Footprint& semi_active_footprint() {
   static AgreedValues values;
   static const Footprint footprint{"semi-active", &synchronisation, &threads, &descriptors, &values,
                                    true};
+  return footprint;
+}
+
+namespace {
+
+// Style "none": nothing is ordered or shared, but the supervisor wants to know when it serves.
+class ServingNotice final : public os::DescriptorFacet {
+ public:
+  int listen(int fd, int backlog, os::CallSite) override {
+    const int result = os::real().listen(fd, backlog);
+    if (result == 0 && replica != nullptr) replica->slot().ready.store(1);
+    return result;
+  }
+};
+
+}  // namespace
+
+const Footprint& supervised_footprint() {
+  static ServingNotice notice;
+  static const Footprint footprint{"none", nullptr, nullptr, &notice, nullptr, true};
   return footprint;
 }
 

@@ -21,7 +21,8 @@ struct Footprint {
 };
 
 const Footprint& semi_active_footprint();
-const Footprint& counting_footprint();  // bare preload, and style "none"
+const Footprint& supervised_footprint();  // style "none": counts, and says when it serves
+const Footprint& counting_footprint();    // bare preload
 
 // Puts the facets in force and takes the hooks of the others out. Once, or again after a dlopen.
 void install_footprint(const Footprint& footprint);

@@ -5,6 +5,7 @@
 #include "replication/log_writer.h"
 #include "replication/replay.h"
 #include "replication/replica.h"
+#include "replication/steward.h"
 
 namespace auxin::replication {
 
@@ -35,7 +36,7 @@ void count_only() {
   control.epoch.fetch_add(1);
   control.phase.store(GroupPhase::kRunning);
   replica->slot().role.store(Role::kLeader);
-  replica->slot().ready.store(1);
+  start_counting();
 }
 
 }  // namespace auxin::replication

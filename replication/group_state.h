@@ -122,7 +122,7 @@ struct PromotionRecord {
   uint32_t epoch;
   int32_t from, to;                        // replica ids
   uint32_t reason;                         // 0 death, 1 hang, 2 hand-over
-  uint32_t time_basis;                     // 0: since detection; 1: since death as the kernel knows it
+  uint32_t time_basis;  // 0: since detection; 1: since death as the kernel knows it
   uint64_t detect_us, serve_us;            // since the time named by time_basis
   uint64_t at_realtime_ns;
   uint64_t log_position;

@@ -7,7 +7,8 @@
 // cloned (CLONE_FILES) while the replica is still small, runs raw system calls only, never execs,
 // blocks all signals but SIGKILL, is invisible to the server's wait (no exit signal), and is in a
 // session of its own. It ends when its replica was a follower and is gone, when a later leader has
-// fetched what it needs, when the group ends, and at the latest kPatience after its replica's death.
+// fetched what it needs, when the group ends, and at the latest kPatience after its replica's
+// death.
 #pragma once
 
 namespace auxin::replication {

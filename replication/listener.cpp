@@ -224,7 +224,9 @@ int Listener::accept(int fd, sockaddr* address, socklen_t* length, int flags, os
 }
 
 short Listener::readiness_locked(short events) {
-  return !queue_.empty() && replay.acceptable(queue_.head) ? static_cast<short>(events & (POLLIN | POLLRDNORM)) : 0;
+  return !queue_.empty() && replay.acceptable(queue_.head)
+             ? static_cast<short>(events & (POLLIN | POLLRDNORM))
+             : 0;
 }
 
 short Listener::readiness(short events) {

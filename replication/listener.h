@@ -3,7 +3,8 @@
 // A listening socket that all replicas of a node share.
 //
 // The leader binds it; the others take a duplicate of the very same kernel socket when they reach
-// their own bind, so ports agree and killing the leader closes nothing. Only the leader accepts from
+// their own bind, so ports agree and killing the leader closes nothing. Only the leader accepts
+// from
 // the kernel; a follower's accept takes the logged connections, or says EAGAIN.
 //
 // Thread safety: any thread; the queue is under the replay lock. Source: DESIGN 4.5.

@@ -45,7 +45,8 @@ void make_room(size_t payload_bytes) {
     tend_log();
     const uint64_t keep = kept.load(std::memory_order_relaxed);
     // In steps, so that a newcomer that reads the old end is not outrun for nothing.
-    const uint64_t target = std::min(keep, log.begin() + replica->memory().layout().entry_capacity / 8);
+    const uint64_t target =
+        std::min(keep, log.begin() + replica->memory().layout().entry_capacity / 8);
     if (target > log.begin()) {
       replica->control().rejoin_possible.store(0);
       log.release(target, payload_needed(target));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ordered sections: calls into the ORB on behalf of the application whose order shows in replies, as
+// Ordered sections: calls into the ORB on behalf of the application whose order shows in replies,
+// as
 // object activation, which hands out object ids; and whether a request finds its object
 // (DESIGN 4.1).
 //
 // All sections change one thing, the object table, whose version is the number of sections
 // completed. A request's look-up happens at one version: it is a decision. In the leader a section
-// waits for look-ups in progress, and look-ups wait for a section (a read-write lock); the section's
+// waits for look-ups in progress, and look-ups wait for a section (a read-write lock); the
+// section's
 // decision carries its number and how many look-ups were complete before it. A follower's look-up
 // waits for its version, a follower's section for its number and for those look-ups.
 //

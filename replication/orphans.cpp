@@ -66,7 +66,8 @@ void Listener::adopt_orphans(int keeper_pid) {
   char path[32] = "/proc/";
   char digits[12];
   int count = 0;
-  for (int rest = keeper_pid; rest > 0; rest /= 10) digits[count++] = static_cast<char>('0' + rest % 10);
+  for (int rest = keeper_pid; rest > 0; rest /= 10)
+    digits[count++] = static_cast<char>('0' + rest % 10);
   char* at = path + 6;
   while (count > 0) *at++ = digits[--count];
   memcpy(at, "/fd", 4);

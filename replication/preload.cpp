@@ -2,8 +2,10 @@
 //
 // The preload's entry: what libauxin.so does when it is loaded.
 //
-// Without a group it observes: join points and locks are counted, nothing is changed. In a group the
-// process becomes the replica as soon as an ORB is loaded that a join-point map names: at load for a
+// Without a group it observes: join points and locks are counted, nothing is changed. In a group
+// the
+// process becomes the replica as soon as an ORB is loaded that a join-point map names: at load for
+// a
 // server that is linked to it, at a dlopen for others. Until then (a wrapper shell, env, setsid) it
 // does nothing and hands the environment on.
 //
@@ -161,7 +163,7 @@ void become_replica() {
   } else {
     count_only();
     install_request_flow({false, false});
-    install_footprint(counting_footprint());
+    install_footprint(supervised_footprint());
   }
 }
 

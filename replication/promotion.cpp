@@ -17,6 +17,7 @@
 #include "replication/replay.h"
 #include "replication/replica.h"
 #include "replication/standard_output.h"
+#include "replication/steward.h"
 
 namespace auxin::replication {
 namespace {
@@ -117,6 +118,7 @@ void carry_counts_over() {
     control.base_rows[i].ordered += control.leader_rows[i].ordered;
     control.leader_rows[i] = os::CounterRow{};
   }
+  count_from_here();
 }
 
 void release_cpu() {

@@ -423,7 +423,8 @@ void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
         return;
       }
       sends_[sends_tail_++ % kWindow] = position;
-      if (Connection* connection = Connection::find(entry.object)) append_send(*connection, position);
+      if (Connection* connection = Connection::find(entry.object))
+        append_send(*connection, position);
       break;
     case kListener:
       Listener::announced(position, entry);

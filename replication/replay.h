@@ -4,7 +4,8 @@
 //
 // One pump thread reads the log in order, in batches, and hands each entry to whom it belongs: an
 // activity's queue of decisions, a connection's queue of received chunks, a listener's queue of
-// accepted connections. The application's threads take entries from the queue they need and sleep on
+// accepted connections. The application's threads take entries from the queue they need and sleep
+// on
 // a word of their own when it is empty. Entries stay in the log; queues are chains of positions.
 //
 //   log ─▶ pump ─▶ activity A: Acquire, Value, Send …   ◀─ thread that runs A
@@ -155,7 +156,7 @@ class Replay {
   uint64_t read_position_ = 0;
   uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
-  uint32_t* send_slots_ = nullptr;   // [kWindow] slot + 1 of a send's connection; 0: none or reached
+  uint32_t* send_slots_ = nullptr;  // [kWindow] slot + 1 of a send's connection; 0: none or reached
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
   uint64_t* sends_ = nullptr;        // ring of positions of sends not yet reached, in order
   uint32_t sends_head_ = 0, sends_tail_ = 0;

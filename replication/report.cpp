@@ -86,7 +86,8 @@ __attribute__((destructor)) void write_report() {
   const uint64_t requests = os::counters().requests.load();
   const double per = requests > 0 ? 1.0 / static_cast<double>(requests) : 0.0;
   Text text;
-  text.add("{\n  \"schema\": 1, \"pid\": %d, \"requests\": %" PRIu64 ",\n", reporting_pid, requests);
+  text.add("{\n  \"schema\": 1, \"pid\": %d, \"requests\": %" PRIu64 ",\n", reporting_pid,
+           requests);
   text.add("  \"total\": %" PRIu64 ", \"intercepted\": %" PRIu64 ", \"ordered\": %" PRIu64 ",\n",
            all.total, all.intercepted, all.ordered);
   text.add("  \"per_request\": {\"total\": %.3f, \"intercepted\": %.3f, \"ordered\": %.3f},\n",

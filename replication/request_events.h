@@ -8,6 +8,8 @@
 
 #include <pthread.h>
 
+#include <cstdint>
+
 #include "auxin/meta_request_lifecycle.h"
 
 namespace auxin::replication {
@@ -22,6 +24,12 @@ void announce_contention_point_slow(pthread_mutex_t* mutex, ContentionStage stag
 
 inline void announce_contention_point(pthread_mutex_t* mutex, ContentionStage stage) {
   if (__builtin_expect(meta_object != nullptr, 0)) announce_contention_point_slow(mutex, stage);
+}
+
+// Bytes go out on a connection on behalf of the thread's request: its reply has begun.
+void announce_reply_bytes_slow(uint64_t connection);
+inline void announce_reply_bytes(uint64_t connection) {
+  if (__builtin_expect(meta_object != nullptr, 0)) announce_reply_bytes_slow(connection);
 }
 
 // The request that the calling thread works for; false: none.

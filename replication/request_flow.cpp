@@ -25,6 +25,7 @@ RequestFlow flow{};
 thread_local constinit uint64_t request_object = 0;
 thread_local constinit RequestId request_id{};
 thread_local constinit bool in_application = false;
+thread_local constinit bool reply_begun = false;
 
 uint64_t name_request(int socket, uint32_t id) {
   Connection* connection = Connection::of(socket);
@@ -45,6 +46,8 @@ uint64_t resolve_request() {
 void enter_application() {
   os::counters().requests.fetch_add(1, std::memory_order_relaxed);
   in_application = true;
+  if (replica != nullptr && (replica->leads() || replica->mode() == Mode::kOff))
+    replica->control().requests.fetch_add(1, std::memory_order_relaxed);
   if (!flow.name_activities || !replicated()) return;
   end_look_up();
   Activity* activity = current_activity();
@@ -52,8 +55,8 @@ void enter_application() {
   slot->request_id.store(request_id.request, std::memory_order_relaxed);
   slot->activity_position.store(replica->log().end(), std::memory_order_relaxed);
   slot->activity.store(activity->id, std::memory_order_relaxed);
-  if (replica->leads()) replica->control().requests.fetch_add(1, std::memory_order_relaxed);
-  if (meta_object != nullptr && activity->id != 0) meta_object->requestBeforeApplication(request_id);
+  if (meta_object != nullptr && activity->id != 0)
+    meta_object->requestBeforeApplication(request_id);
 }
 
 void leave_application() {
@@ -67,6 +70,7 @@ void leave_application() {
 
 void take_up_request() {
   request_id = RequestId{};
+  reply_begun = false;
   begin_request(resolve_request);
   if (replicated()) begin_look_up();
 }
@@ -76,6 +80,8 @@ void lay_down_request() {
   if (!in_request()) return;
   end_look_up();
   const uint64_t id = current_activity()->id;
+  if (reply_begun && meta_object != nullptr) meta_object->replyHasBeenSent(request_id);
+  reply_begun = false;
   end_request();
   if (id != 0 && replicated() && !replica->leads()) replay.finished(id);
   request_id = RequestId{};
@@ -94,7 +100,9 @@ bool on_enter(const markers::JoinPoint& point, const markers::Arguments& argumen
       enter_application();
       return true;
     case markers::Role::kOutputBegins:
-      // The ORB is about to take the connection for writing.
+      // The ORB is about to take the connection for writing. On the request's own stream: the reply,
+      // so the application is done with it.
+      if (req::is_stream_of(request_object, arguments.integer[0])) leave_application();
       if (flow.name_activities && replicated() && !replica->leads()) {
         const uint64_t activity = current_activity()->id;
         if (activity != 0) replay.await_send_turn(activity);
@@ -158,6 +166,12 @@ void annotated_end(int, uint32_t) {
 }
 
 }  // namespace
+
+void announce_reply_bytes_slow(uint64_t connection) {
+  if (reply_begun || request_id.connection != connection) return;
+  reply_begun = true;
+  meta_object->replyStart(request_id);
+}
 
 bool current_request(RequestId* id) {
   if (!in_request() || request_id.connection == 0) return false;

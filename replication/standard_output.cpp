@@ -14,7 +14,8 @@ int kept[3] = {-1, -1, -1};
 }  // namespace
 
 void hold_standard_output_back() {
-  const long sink = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/dev/null"), O_WRONLY);
+  const long sink =
+      raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/dev/null"), O_WRONLY);
   if (sink < 0) return;
   for (int fd : {1, 2}) {
     const long copy = raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kAboveTheApplication);

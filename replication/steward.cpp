@@ -70,7 +70,8 @@ void* steward(void*) {
   role_known.store(1, std::memory_order_release);
   futex_wake(&role_known, 0x7fffffff);
   while (!replica->leads()) {
-    // With a time limit: a waiter that is killed just when it is woken may leave the next one asleep.
+    // With a time limit: a waiter that is killed just when it is woken may leave the next one
+    // asleep.
     const auto taken = control.leadership.lock_for(real_mutex_calls(), kElectionLookUs);
     if (taken == stm::RobustLock::Taken::kBusy && !group_over()) continue;
     if (group_over()) {
@@ -89,6 +90,8 @@ void* steward(void*) {
 
 // --- the tender ---
 
+os::CounterRow counted_before[os::kMaxSiteClasses];  // as a follower
+
 void publish_counters() {
   GroupControl& control = replica->control();
   static os::CounterRow rows[os::kMaxSiteClasses];
@@ -96,10 +99,11 @@ void publish_counters() {
   const uint32_t classes = os::counters().class_count.load();
   for (uint32_t i = 0; i < classes; ++i) {
     if (control.classes[i].library[0] == '\0') control.classes[i] = os::counters().classes[i];
-    control.leader_rows[i] = rows[i];
+    control.leader_rows[i] = os::CounterRow{rows[i].total - counted_before[i].total,
+                                            rows[i].intercepted - counted_before[i].intercepted,
+                                            rows[i].ordered - counted_before[i].ordered};
   }
   control.class_count.store(classes);
-  control.requests.store(control.requests_at_base.load() + os::counters().requests.load());
 }
 
 void watch_leader() {
@@ -165,6 +169,16 @@ void* tender(void*) {
   }
 }
 
+void* counter(void*) {
+  os::MetaLevel meta;
+  raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>("auxin-counter"));
+  for (;;) {
+    replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
+    publish_counters();
+    sleep_ns(kLeaderTickNs * kCountersEveryTicks);
+  }
+}
+
 void start_thread(void* (*run)(void*)) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -182,6 +196,13 @@ void start_thread(void* (*run)(void*)) {
 }
 
 }  // namespace
+
+void count_from_here() { os::sum_counters(counted_before); }
+
+void start_counting() {
+  os::MetaLevel meta;
+  start_thread(counter);
+}
 
 void start_steward() {
   os::MetaLevel meta;

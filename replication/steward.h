@@ -7,7 +7,8 @@
 //   tender   a follower: pumps the log, watches the leader's heartbeat. The leader: heartbeat, lock
 //            counts, storage for the log, followers that stall.
 //
-// Promotion (DESIGN 4.6), each step of which may be cut short by SIGKILL and done again by the next:
+// Promotion (DESIGN 4.6), each step of which may be cut short by SIGKILL and done again by the
+// next:
 //
 //   elect    take the leadership lock; hand it to a follower that is further on
 //   fence    SIGKILL the old leader, wait for the life lock of each of its threads
@@ -20,8 +21,13 @@
 
 namespace auxin::replication {
 
-// Starts both threads and waits until this replica has its first role. `may_lead` is false while a
-// replica must first follow (a rejoin).
+// Starts both threads and waits until this replica has its first role.
 void start_steward();
+
+// A new leader: what this process has counted as a follower is not the group's.
+void count_from_here();
+
+// Style "none": one thread that publishes the lock counts.
+void start_counting();
 
 }  // namespace auxin::replication

@@ -2,7 +2,8 @@
 //
 // Turns: a follower's thread waits until the acquisition before its own has happened.
 //
-// The number of acquisitions so far stands in the object itself (mutex_tag.h). Only the thread whose
+// The number of acquisitions so far stands in the object itself (mutex_tag.h). Only the thread
+// whose
 // turn is next is woken: it sleeps with bit (n mod 32) of its number. Where nobody waits, passing a
 // turn costs one load.
 //
@@ -13,7 +14,8 @@
 
 namespace auxin::replication {
 
-// Waits until the word equals `before`, the number of the acquisition before this one (its low half).
+// Waits until the word equals `before`, the number of the acquisition before this one (its low
+// half).
 void await_turn(uint32_t* word, uint32_t before);
 
 // Lets the next in turn go on; `count` is the number of acquisitions so far. The object behind

@@ -3,7 +3,8 @@
 // Stable memories on file systems that are full, or that lack what the usual way of creating needs.
 //
 // Method: a tmpfs of a few MiB, mounted in a mount namespace of the test's child, so nothing is
-// left behind; where neither root nor a user namespace allows that, those tests are not registered. What
+// left behind; where neither root nor a user namespace allows that, those tests are not
+// registered. What
 // a kernel or file system lacks is made with a seccomp filter that answers as it would.
 #include <errno.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 //
 // A meta-object is a class of this shape. Auxin's styles are such classes; a user's own is a shared
 // object that exports `auxin_meta_object` (below) and is named in the configuration
-// (`meta_object = "FILE.so"`).
+// (`meta_object = "FILE.so"` in the section `[extension]`).
 //
 // Events of one request come in the order above, on whichever thread works for it; events of
 // different requests come concurrently. A meta-object may block in an event (that is how an

@@ -21,6 +21,23 @@ TIMEOUT_S = 45
 UNSUITABLE = re.compile(r"\b(clock_settime|settimeofday|stime)\s*\(")
 
 
+def source_lines():
+    """The machine's own package sources as source-package ones."""
+    lines = []
+    for path in sorted(pathlib.Path("/etc/apt").glob("sources.list.d/*.sources")):
+        for stanza in path.read_text().split("\n\n"):
+            field = dict(re.findall(r"^(\w[\w-]*): *(.*)$", stanza, re.MULTILINE))
+            if "deb" in field.get("Types", "").split():
+                lines += [f"deb-src {uri} {suite} {field.get('Components', '')}\n"
+                          for uri in field["URIs"].split() for suite in field["Suites"].split()]
+    for path in [pathlib.Path("/etc/apt/sources.list"),
+                 *sorted(pathlib.Path("/etc/apt").glob("sources.list.d/*.list"))]:
+        if path.exists():
+            lines += [re.sub(r"^deb ", "deb-src ", line) + "\n"
+                      for line in path.read_text().splitlines() if line.startswith("deb ")]
+    return "".join(lines)
+
+
 def source_dir():
     """The suite's source tree, fetched if need be. RuntimeError: apt cannot have it."""
     home = paths.build_dir().parent / "posixtestsuite"
@@ -30,7 +47,7 @@ def source_dir():
     lists = home / "apt"
     (lists / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     sources = lists / "sources.list"
-    sources.write_text("deb-src http://deb.debian.org/debian bookworm main\n")
+    sources.write_text(source_lines())
     options = ["-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=/dev/null",
                "-o", f"Dir::State::lists={lists / 'lists'}", "-o", f"Dir::Cache={lists}",
                "-o", "APT::Sandbox::User=root", "-qq"]

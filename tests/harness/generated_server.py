@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A CORBA server made up on the spot: names, operations and locks that nobody can have prepared for.
+"""A CORBA server made up on the spot: names, operations and locks that nobody can have prepared
+for.
 
 From a seed come an IDL interface with random names and a server in which each operation takes a
 number of application locks of its own, some nested, some through std::mutex and some through

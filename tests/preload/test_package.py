@@ -50,7 +50,7 @@ class PackageTest(unittest.TestCase):
         self.install()
         meta_object = self.build_outside()
         config = self.directory / "config.toml"
-        config.write_text(f'meta_object = "{meta_object}"\n')
+        config.write_text(f'[extension]\nmeta_object = "{meta_object}"\n')
         counts = self.directory / "counts"
         port = paths.free_port()
         # The installed command, its library and maps: nothing of the build tree.
