@@ -242,6 +242,7 @@ void Connection::note_send(uint64_t position, const stm::LogEntry& entry) {
   last_send_ = position;
   last_send_offset_ = entry.number;
   last_send_size_ = entry.payload_size_bytes;
+  last_send_payload_ = entry.payload_offset;
   last_send_non_blocking_ = (entry.flags & kSendNonBlocking) != 0;
   out_logged_ = entry.number + entry.payload_size_bytes;
   // Framing in log order; a promotion goes on from here.
@@ -684,8 +685,7 @@ void Connection::recover_output() {
 bool Connection::flush() {
   const int fd = fd_ >= 0 ? fd_ : held_fd_;
   while (unflushed_begin_ < unflushed_end_) {
-    const stm::LogEntry entry = replay.entry_at(last_send_);
-    const char* data = replica->log().payload_at(entry.payload_offset);
+    const char* data = replica->log().payload_at(last_send_payload_);
     const ssize_t sent = os::real().send(fd, data + (unflushed_begin_ - last_send_offset_),
                                          unflushed_end_ - unflushed_begin_,
                                          MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -143,6 +143,7 @@ class Connection final : public os::MetaSocket {
   uint64_t out_logged_ = 0;     // stream bytes that Send entries promise
   uint64_t last_send_ = kNoPosition;
   uint64_t last_send_offset_ = 0;
+  uint64_t last_send_payload_ = 0;  // of an entry that another leader made
   uint32_t last_send_size_ = 0;
   bool last_send_non_blocking_ = false;
   uint64_t unflushed_begin_ = 0, unflushed_end_ = 0;

@@ -33,7 +33,11 @@ uint64_t Decision::find_site_offset() const {
 
 bool Decision::replay(stm::LogEntry* entry) {
   step_ = ++activity_->step;
-  if (__builtin_expect(replica->leads(), 1)) return false;
+  if (__builtin_expect(replica->leads(), 1)) {
+    // A request was held back where it entered; a thread of the application's has no other place.
+    if (!is_request(activity_->id)) hold_back_for_followers();
+    return false;
+  }
   return replication::replay.next_decision(activity_->id, step_, entry, &position_) ==
          Replay::Step::kLogged;
 }

@@ -34,6 +34,7 @@ T* map_array(size_t count) {
 Waiter& Replay::this_thread_waiter() { return this_waiter; }
 
 void Replay::start(uint64_t begin) {
+  entries_ = map_array<stm::LogEntry>(kWindow);
   links_ = map_array<uint32_t>(kWindow);
   send_links_ = map_array<uint32_t>(kWindow);
   send_slots_ = map_array<uint32_t>(kWindow);
@@ -147,14 +148,8 @@ void Replay::pop_locked(PositionQueue& queue) {
   }
 }
 
-stm::LogEntry Replay::entry_at(uint64_t position) const {
-  stm::LogEntry entry;
-  const auto read = replica->log().read(position, &entry);
-  if (read != stm::StableLog::Read::kEntry)
-    diverge("the log's entry %llu can't be read again (%s)",
-            static_cast<unsigned long long>(position),
-            read == stm::StableLog::Read::kCorrupt ? "its checksum differs" : "it was released");
-  return entry;
+const stm::LogEntry& Replay::entry_at(uint64_t position) const {
+  return entries_[position % kWindow];
 }
 
 // --- what has been consumed ---
@@ -369,6 +364,7 @@ int Replay::pump_locked() {
       diverge("the log's entry %llu is damaged: its checksum differs",
               static_cast<unsigned long long>(read_position_));
     const uint64_t position = read_position_++;
+    entries_[position % kWindow] = entry;
     dispatch(position, entry);
     ++taken;
   }

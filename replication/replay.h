@@ -101,7 +101,8 @@ class Replay {
   bool acceptable(uint64_t position);
   void pop_locked(PositionQueue& queue);       // the head
   void consumed_locked(uint64_t position);
-  stm::LogEntry entry_at(uint64_t position) const;
+  // The entry, as the pump read and checked it. Only for positions in the window.
+  const stm::LogEntry& entry_at(uint64_t position) const;
 
   // Sleeps until something may have changed for the queue's owner, at most timeout_ns (0: for
   // ever). The lock is held on entry and on return. Returns false on time-out.
@@ -154,6 +155,7 @@ class Replay {
   FutexLock lock_;
   std::atomic<uint64_t> low_{0};
   uint64_t read_position_ = 0;
+  stm::LogEntry* entries_ = nullptr;  // [kWindow] as read and checked by the pump
   uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
   uint32_t* send_slots_ = nullptr;  // [kWindow] slot + 1 of a send's connection; 0: none or reached

@@ -329,6 +329,7 @@ Result<PreparedGroup> prepare_group(const Configuration& configuration) {
     case StateDirectory::Claim::kAbsent:
     case StateDirectory::Claim::kRefused: return Error{claimed.message};
   }
+  ReadyFile(configuration.ready_file).remove();  // of a supervisor that was killed
   StateDirectory& directory = claimed.directory;
   Existing existing(configuration, *checked, directory);
   StartKind kind = StartKind::kFresh;
@@ -341,7 +342,6 @@ Result<PreparedGroup> prepare_group(const Configuration& configuration) {
     if (directory.created()) directory.remove(directory.root_created());
     return error;
   }
-  ReadyFile(configuration.ready_file).remove();  // of a supervisor that was killed
   if (kind == StartKind::kFresh) {
     return start_fresh(configuration, std::move(*checked), std::move(directory));
   }

@@ -39,7 +39,7 @@ std::string ReadyFile::appear(int pid) const {
   if (path_.empty()) return {};
   const std::string temporary = fmt::format("{}.{}", path_, pid);
   Descriptor fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                     0644));
+                     0600));
   const std::string text = fmt::format("{}\n", pid);
   if (!fd.valid() ||
       write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||

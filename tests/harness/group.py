@@ -23,7 +23,7 @@ from . import giop, paths, processes
 
 START_TIMEOUT_S = 30
 TAKEOVER_TIMEOUT_S = 20
-REJOIN_TIMEOUT_S = 40
+REJOIN_TIMEOUT_S = 90
 
 _ordinal = itertools.count()
 
