@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests"))
 
 from harness import giop, group, paths, stock_load  # noqa: E402
 
+RATE = 2000  # calls a second, of all clients together
 STEADY_S = 1.5  # of load before each kill
 
 
@@ -41,9 +42,9 @@ def run(kills, clients):
     with group.Group(judge, command, port=port, key=b"Bank", name="bank") as bank_group:
         for row in bank_group.status()["replicas"]:
             say(f"  replica {row['id']}  pid {row['pid']}  {row['role']}")
-        say(f"bank_load 127.0.0.1:{port} --clients {clients} --mix mixed   "
+        say(f"bank_load 127.0.0.1:{port} --clients {clients} --mix mixed --rate {RATE}   "
             "(stock clients: not preloaded, no retry)")
-        with stock_load.BankLoad(port, clients, "mixed") as bank_load:
+        with stock_load.BankLoad(port, clients, "mixed", rate_per_s=RATE) as bank_load:
             for turn in range(kills):
                 bank_load.let_run(STEADY_S)
                 leader = bank_group.await_leader()

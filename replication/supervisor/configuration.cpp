@@ -363,10 +363,10 @@ start = "auto"
 verbosity = "normal"
 
 [log]
-# The size of the stable log. Default: 16777216 entries of 64 bytes and 1 GiB of payload, or as much
+# The size of the stable log. Default: 16777216 entries of 64 bytes and 4 GiB of payload, or as much
 # as half of the free space of the state directory's file system holds. Powers of two.
 # entries = 16777216
-# payload = "1GiB"
+# payload = "4GiB"
 
 [follower]
 # A waiting follower spins this long before it sleeps.

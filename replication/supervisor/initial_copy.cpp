@@ -140,6 +140,7 @@ Result<bool> InitialCopy::take(const std::vector<std::string>& arguments, int co
     std::ofstream list(now);
     list << json{{"schema", kListSchema}, {"paths", rows}}.dump(1) << '\n';
     list.close();
+    fs::permissions(now, fs::perms::owner_read | fs::perms::owner_write);
     if (!list) throw fs::filesystem_error("write", std::error_code(EIO, std::generic_category()));
   } catch (const std::system_error& error) {
     std::error_code ignored;

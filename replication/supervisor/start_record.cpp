@@ -45,6 +45,8 @@ Result<bool> StartRecord::save(const std::string& directory) const {
   file << text_of(record) << '\n';
   file.close();
   std::error_code error;
+  using std::filesystem::perms;
+  std::filesystem::permissions(unfinished, perms::owner_read | perms::owner_write, error);
   if (file) std::filesystem::rename(unfinished, path, error);
   if (!file || error) return Error{fmt::format("{}: cannot write", path)};
   return true;

@@ -115,6 +115,7 @@ class Supervisor {
   Clock now_ms_ = 0;
   bool all_started_ = false;
   bool was_ready_ = false;
+  bool said_before_ready_ = false;
   uint32_t promotions_told_ = 0;
   int log_warning_percent_ = 0;
   bool told_rejoin_impossible_ = false;

@@ -126,6 +126,11 @@ void Supervisor::go_on_ending() {
       }
       const int status = ending_status_ ? shell_status(*ending_status_)
                                         : control().exit_status.load() & 0xff;
+      if (!was_ready_ && !said_before_ready_ && forwarded_signal_ == 0 && status != 0) {
+        progress_.error(fmt::format("the server exited with status {} before it was ready; what it "
+                                    "said itself stands above",
+                                    status));
+      }
       control().phase.store(GroupPhase::kEnded);
       finish(status);
       return;
@@ -140,6 +145,7 @@ void Supervisor::ended_before_ready(int id) {
     progress_.error(fmt::format("the server {} before it was ready; what it said itself stands "
                                 "above",
                                 status ? describe_wait_status(*status) : "ended"));
+    said_before_ready_ = true;
   }
   begin_ending(id, status);
 }
