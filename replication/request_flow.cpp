@@ -100,8 +100,8 @@ bool on_enter(const markers::JoinPoint& point, const markers::Arguments& argumen
       enter_application();
       return true;
     case markers::Role::kOutputBegins:
-      // The ORB is about to take the connection for writing. On the request's own stream: the reply,
-      // so the application is done with it.
+      // The ORB is about to take the connection for writing. On the request's own stream: the
+      // reply, so the application is done with it.
       if (req::is_stream_of(request_object, arguments.integer[0])) leave_application();
       if (flow.name_activities && replicated() && !replica->leads()) {
         const uint64_t activity = current_activity()->id;

@@ -85,8 +85,8 @@ class MalformedTest(unittest.TestCase):
     def assert_same(self, name, data, end):
         plain = outcome(self.plain_port, data, end)
         with self.subTest(case=name, end=end):
-            # Alignment padding is uninitialised heap in a stock server and zero in a group: where the
-            # group's reply has a zero byte, another's may have anything.
+            # Alignment padding is uninitialised heap in a stock server and zero in a group: where
+            # the group's reply has a zero byte, another's may have anything.
             replicated, replicated_end = outcome(self.port, data, end)
             preloaded, preloaded_end = outcome(self.preload_port, data, end)
 

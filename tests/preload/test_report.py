@@ -81,7 +81,9 @@ class ReportTest(unittest.TestCase):
             self.assertEqual(table["ordered"], 0)
             pid = status["replicas"][0]["pid"]
             processes.kill(pid, signal.SIGKILL)
-            processes.await_true(lambda: processes.listening(self.port), 20, "it is restarted")
+            processes.await_true(
+                lambda: supervised.status()["replicas"][0]["pid"] not in (0, pid)
+                and processes.listening(self.port), 20, "it is restarted")
 
 
 class FootprintTest(unittest.TestCase):
