@@ -167,9 +167,12 @@ void Replay::consumed_locked(uint64_t position) {
   }
   low_.store(low, std::memory_order_release);
   replica->slot().position.store(low, std::memory_order_relaxed);
-  wake_locked(late_);
-  if (accepts_gated_) {
-    accepts_gated_ = false;
+  if (low >= late_at_) {
+    late_at_ = kNoPosition;  // who waits for a later one says so again
+    wake_locked(late_);
+  }
+  if (low >= accept_at_) {
+    accept_at_ = kNoPosition;
     wake_locked(gated_);
     wake_pollers_locked();
   }
@@ -177,7 +180,7 @@ void Replay::consumed_locked(uint64_t position) {
 
 bool Replay::acceptable(uint64_t position) {
   if (position - low_.load(std::memory_order_relaxed) <= kAcceptLead) return true;
-  accepts_gated_ = true;
+  if (position - kAcceptLead < accept_at_) accept_at_ = position - kAcceptLead;
   return false;
 }
 
@@ -210,7 +213,10 @@ void Replay::send_reached_locked(uint64_t position) {
 
 void Replay::await_everything_before(uint64_t position) {
   FutexGuard guard(lock_);
-  while (low_.load(std::memory_order_relaxed) < position) wait_locked(late_, 0);
+  while (low_.load(std::memory_order_relaxed) < position) {
+    if (position < late_at_) late_at_ = position;
+    wait_locked(late_, 0);
+  }
 }
 
 void Replay::send_reached(uint64_t position) {

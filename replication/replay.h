@@ -169,7 +169,8 @@ class Replay {
   WaitQueue gated_;                  // threads with a chunk that is not deliverable yet
   WaitQueue pollers_;
   bool pollers_gated_ = false;       // some poller saw an undeliverable chunk
-  bool accepts_gated_ = false;       // some listener waits for replay to come closer
+  uint64_t accept_at_ = kNoPosition;  // some listener waits for the low-water mark to come here
+  uint64_t late_at_ = kNoPosition;    // the lowest position that a thread in late_ waits for
   WaitQueue late_;                   // threads in await_everything_before
   Waiter* sleepers_ = nullptr;
 };
