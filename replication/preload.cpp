@@ -177,6 +177,7 @@ class Process final : public os::ProcessFacet {
   void exiting(int status) override {
     os::MetaLevel meta;
     if (replicated()) end_group(status);
+    write_report();
   }
   void forked_child() override { leave_group_in_child(); }
 };

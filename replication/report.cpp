@@ -72,7 +72,11 @@ void add_rows(Text& text, const os::CounterRow* rows, const char* key, Name name
   text.add("\n  ]");
 }
 
-__attribute__((destructor)) void write_report() {
+__attribute__((destructor)) void report_at_unload() { write_report(); }
+
+}  // namespace
+
+void write_report() {
   if (report_path == nullptr || raw_syscall(SYS_getpid) != reporting_pid) return;
   os::MetaLevel meta;
   static os::CounterRow rows[os::kMaxSiteClasses];
@@ -114,8 +118,6 @@ __attribute__((destructor)) void write_report() {
               static_cast<long>(text.content.size()));
   raw_syscall(SYS_close, fd);
 }
-
-}  // namespace
 
 void prepare_report() {
   const char* path = getenv(kReportVariable);

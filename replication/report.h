@@ -8,4 +8,8 @@ namespace auxin::replication {
 // Reads the environment. At load.
 void prepare_report();
 
+// Writes it, if it was asked for and this is the process that was asked. At exit and _exit; once
+// more when the library's own destructors run, so that what exit handlers did is in it.
+void write_report();
+
 }  // namespace auxin::replication
