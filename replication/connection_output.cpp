@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A connection's output: in the leader into the log, then to the kernel; in a follower compared with
+// the log and dropped; at a takeover finished from the log by the kernel's count.
+#include <errno.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include "libmeta_os/guard.h"
+#include "libmeta_os/real_calls.h"
+#include "replication/activity.h"
+#include "replication/connection.h"
+#include "replication/divergence.h"
+#include "replication/kill_points.h"
+#include "replication/log_writer.h"
+#include "replication/message_size.h"
+#include "replication/replica.h"
+#include "replication/request_events.h"
+
+namespace auxin::replication {
+
+namespace {
+
+constexpr size_t kMaxPiece = 1 << 20;  // one Send entry holds at most so many bytes
+
+uint32_t outcome_of(ssize_t size, int error) {
+  return size >= 0 ? static_cast<uint32_t>(size) + kOutcomeBias
+                   : kOutcomeError | static_cast<uint32_t>(error);
+}
+
+ssize_t from_outcome(uint32_t outcome) {
+  if ((outcome & kOutcomeError) != 0) {
+    errno = static_cast<int>(outcome & ~kOutcomeError);
+    return -1;
+  }
+  return static_cast<ssize_t>(outcome - kOutcomeBias);
+}
+
+}  // namespace
+
+ssize_t Connection::send_live(int fd, const char* data, size_t size, const msghdr* message,
+                              int flags, os::CallSite site) {
+  (void)site;
+  replica->enter();
+  Activity* activity = current_activity();
+  FutexGuard guard(send_lock_);
+  while (needs_flush()) {
+    // A dead leader's bytes go first.
+    if (!flush()) sleep_ns(200'000);
+  }
+  const bool non_blocking = non_blocking_ || (flags & MSG_DONTWAIT) != 0;
+  const unsigned replies = tracker_.sent(data, size);
+  stm::LogEntry entry{};
+  entry.kind = kSend;
+  entry.activity = activity->id;
+  entry.step = activity->id != 0 ? activity->step : 0;
+  entry.flags = non_blocking ? kSendNonBlocking : 0;
+  entry.call = static_cast<uint16_t>(replies);
+  entry.object = number_;
+  entry.number = out_logged_;
+  const uint64_t position = append_with_payload(entry, data, size);
+  last_send_ = position;
+  last_send_offset_ = out_logged_;
+  last_send_size_ = static_cast<uint32_t>(size);
+  last_send_non_blocking_ = non_blocking;
+  if (replies > 0) replica->control().replies.fetch_add(replies, std::memory_order_relaxed);
+  kill_point(KillPoint::kAfterSendLogged);
+  if (kill_point_armed(KillPoint::kHalfSent) && size > 1)
+    os::real().send(fd, data, size / 2, flags);
+  kill_point(KillPoint::kHalfSent);
+  ssize_t sent;
+  if (message != nullptr && message->msg_iovlen == 1 && message->msg_iov[0].iov_len == size) {
+    sent = os::real().send(fd, message->msg_iov[0].iov_base, size, flags);
+  } else {
+    sent = os::real().send(fd, data, size, flags);
+  }
+  const int error = errno;
+  kill_point(KillPoint::kAfterSend);
+  replica->log().set_outcome(position, outcome_of(sent, error));
+  if (sent > 0) out_logged_ += static_cast<uint64_t>(sent);
+  kill_point(KillPoint::kAfterOutcome);
+  errno = error;
+  return sent;
+}
+
+bool Connection::compare(const stm::LogEntry& entry, const char* data, size_t size) {
+  const Compare what = replica->settings().compare;
+  if (what == Compare::kNone) return true;
+  if (entry.payload_size_bytes != size) return false;
+  if (what == Compare::kLength) return true;
+  return memcmp(replica->log().payload_at(entry.payload_offset), data, size) == 0;
+}
+
+ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, bool* live) {
+  *live = false;
+  Activity* activity = current_activity();
+  if (activity->id == 0) {
+    if (replica->leads()) {
+      *live = true;
+      return -1;
+    }
+    return static_cast<ssize_t>(
+        size);  // the ORB's own message (CloseConnection …): not ours to send
+  }
+  stm::LogEntry entry;
+  uint64_t position;
+  if (replay.next_decision(activity->id, activity->step, &entry, &position) ==
+      Replay::Step::kLive) {
+    *live = true;
+    return -1;
+  }
+  if (entry.kind != kSend)
+    diverge("this replica replies where the leader made another decision (entry %llu, kind %u)",
+            static_cast<unsigned long long>(position), entry.kind);
+  if (entry.object != number_)
+    diverge("this replica replies on connection %llu, the leader did on %llu",
+            static_cast<unsigned long long>(number_),
+            static_cast<unsigned long long>(entry.object));
+  ReplicaSlot& own = replica->slot();
+  if (!compare(entry, data, size)) {
+    own.mismatches.fetch_add(1);
+    const char* logged = replica->log().payload_at(entry.payload_offset);
+    size_t at = 0;
+    const size_t common = std::min<size_t>(size, entry.payload_size_bytes);
+    while (at < common && logged[at] == data[at]) ++at;
+    diverge("its reply differs from the leader's: %zu bytes against %u, first difference at offset "
+            "%zu (%02x against %02x), log entry %llu",
+            size, entry.payload_size_bytes, at, at < size ? static_cast<uint8_t>(data[at]) : 0,
+            at < entry.payload_size_bytes ? static_cast<uint8_t>(logged[at]) : 0,
+            static_cast<unsigned long long>(position));
+  }
+  if (entry.call > 0) own.compared.fetch_add(entry.call, std::memory_order_relaxed);
+  uint32_t outcome = 0;
+  while (!replica->log().outcome(position, &outcome)) sleep_ns(200'000);
+  replay.send_reached(position);
+  return from_outcome(outcome);
+}
+
+ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite site) {
+  os::MetaLevel meta;
+  size_t size = total_size(message);
+  if (size == 0 || (flags & MSG_OOB) != 0) {
+    return is_virtual() ? static_cast<ssize_t>(size) : os::real().sendmsg(fd, message, flags);
+  }
+  replica->enter();
+  announce_reply_bytes(number_);
+  size_t done = 0;
+  while (done < size) {
+    // One piece, contiguous: the vector's own memory where it is one, else a copy.
+    char gathered[4096];
+    const char* data = nullptr;
+    size_t piece = std::min(size - done, kMaxPiece);
+    size_t skip = done;
+    size_t filled = 0;
+    for (size_t i = 0; i < message->msg_iovlen && data == nullptr && filled < piece; ++i) {
+      const iovec& part = message->msg_iov[i];
+      if (skip >= part.iov_len) {
+        skip -= part.iov_len;
+        continue;
+      }
+      const char* from = static_cast<const char*>(part.iov_base) + skip;
+      const size_t left = part.iov_len - skip;
+      skip = 0;
+      if (filled == 0 && left >= std::min(piece, sizeof gathered)) {
+        data = from;
+        piece = std::min(piece, left);
+        break;
+      }
+      const size_t count = std::min({left, piece - filled, sizeof gathered - filled});
+      memcpy(gathered + filled, from, count);
+      filled += count;
+      if (filled == sizeof gathered) break;
+    }
+    if (data == nullptr) {
+      data = gathered;
+      piece = filled;
+    }
+    Activity* activity = current_activity();
+    if (activity->id != 0) ++activity->step;
+    ssize_t sent = -1;
+    bool live = replica->leads();
+    if (!live) sent = send_replayed(data, piece, site, &live);
+    if (live) {
+      if (lost_) {
+        errno = EPIPE;
+        sent = -1;
+      } else {
+        sent = send_live(fd, data, piece, nullptr, flags, site);
+      }
+    }
+    if (sent < 0) return done > 0 ? static_cast<ssize_t>(done) : -1;
+    done += static_cast<size_t>(sent);
+    if (static_cast<size_t>(sent) < piece) break;
+  }
+  return static_cast<ssize_t>(done);
+}
+
+void Connection::recover_output() {
+  if (last_send_ == kNoPosition) return;
+  stm::StableLog& log = replica->log();
+  const int fd = fd_ >= 0 ? fd_ : held_fd_;
+  const uint64_t end = last_send_offset_ + last_send_size_;
+  uint32_t outcome = 0;
+  const bool settled = log.outcome(last_send_, &outcome);
+  const KernelCounts counts =
+      fd >= 0 && !lost_ ? kernel_counts(fd, opened_here_, write_shut_) : KernelCounts{};
+  if (!counts.known || counts.dead) {
+    if (!settled) log.set_outcome(last_send_, outcome_of(static_cast<ssize_t>(last_send_size_), 0));
+    out_logged_ = end;
+    return;
+  }
+  const uint64_t handed = std::max(counts.handed_over, last_send_offset_);
+  if (settled) {
+    const uint64_t sent = (outcome & kOutcomeError) != 0 ? 0 : outcome - kOutcomeBias;
+    out_logged_ = last_send_offset_ + sent;
+  } else if (last_send_non_blocking_ && handed < end) {
+    const uint64_t sent = handed - last_send_offset_;
+    log.set_outcome(last_send_, outcome_of(sent > 0 ? static_cast<ssize_t>(sent) : -1, EAGAIN));
+    out_logged_ = handed;
+  } else {
+    log.set_outcome(last_send_, outcome_of(static_cast<ssize_t>(last_send_size_), 0));
+    out_logged_ = end;
+  }
+  if (handed < out_logged_) {
+    unflushed_begin_ = handed;
+    unflushed_end_ = out_logged_;
+    flush();
+  }
+}
+
+// Hands over what the dead leader had published; true when all is out. Under send_lock_ or before
+// the server's threads are live.
+bool Connection::flush() {
+  const int fd = fd_ >= 0 ? fd_ : held_fd_;
+  while (unflushed_begin_ < unflushed_end_) {
+    const char* data = replica->log().payload_at(last_send_payload_);
+    const ssize_t sent = os::real().send(fd, data + (unflushed_begin_ - last_send_offset_),
+                                         unflushed_end_ - unflushed_begin_,
+                                         MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EAGAIN || errno == EINTR) return false;
+      unflushed_begin_ = unflushed_end_;  // the client is gone
+      return true;
+    }
+    unflushed_begin_ += static_cast<uint64_t>(sent);
+  }
+  return true;
+}
+
+}  // namespace auxin::replication
