@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A connection's input: in the leader from the kernel by way of the landing buffer and the log, in a
-// follower from the log (connection.h has the picture).
+// A connection's input: in the leader from the kernel by way of the landing buffer and the log, in
+// a follower from the log (connection.h has the picture).
 #include <errno.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A connection's output: in the leader into the log, then to the kernel; in a follower compared with
-// the log and dropped; at a takeover finished from the log by the kernel's count.
+// A connection's output: in the leader into the log, then to the kernel; in a follower compared
+// with the log and dropped; at a takeover finished from the log by the kernel's count.
 #include <errno.h>
 #include <string.h>
 
