@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libmeta_req/orb_binding.h"
 
-#include <dlfcn.h>
+#include <cerrno>
 
 namespace auxin::req {
 namespace {
@@ -71,10 +71,9 @@ void* output_buffer(uint64_t stream, size_t* size_bytes) {
   return reinterpret_cast<void*>(begin);
 }
 
-void watch_connections_at_once(bool on) {
-  // omni::orbParameters::connectionWatchImmediate, a CORBA::Boolean.
-  void* parameter = dlsym(RTLD_DEFAULT, "_ZN4omni13orbParameters24connectionWatchImmediateE");
-  if (parameter != nullptr) *static_cast<unsigned char*>(parameter) = on ? 1 : 0;
+int rescan_error() {
+  // SocketCollection::Select of omniORB takes it for a descriptor that was closed meanwhile.
+  return orb_bound() ? EBADF : 0;
 }
 
 }  // namespace auxin::req

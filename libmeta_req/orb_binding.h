@@ -32,8 +32,8 @@ bool is_stream_of(uint64_t request_object, uint64_t stream);
 // padding comes from there.
 void* output_buffer(uint64_t stream, size_t* size_bytes);
 
-// In a follower the ORB must look at its connections at once, not every 50 ms: sets the ORB's own
-// parameter. Harmless if the ORB has none.
-void watch_connections_at_once(bool on);
+// The error of poll after which the ORB's monitor thread looks at all its connections again at once
+// and not only at its next regular look, up to 50 ms later. 0: there is none.
+int rescan_error();
 
 }  // namespace auxin::req

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
@@ -29,6 +30,7 @@ namespace {
 // Objects are made when first needed and used again for later connections of the same slot once
 // the server has closed the earlier one; by_slot names the latest.
 Connection* by_slot[kMaxConnections];
+int slots_used = 0;            // by_slot is empty from here on
 Connection* spare = nullptr;  // under the replay lock
 FutexLock spare_lock;
 
@@ -71,6 +73,7 @@ Connection* Connection::make(uint64_t number, int slot) {
   made->number_ = number;
   made->slot_ = slot;
   by_slot[slot] = made;
+  slots_used = std::max(slots_used, slot + 1);
   return made;
 }
 
@@ -397,6 +400,19 @@ short Connection::readiness_locked(short events, bool* undeliverable) {
     ready |= events & (POLLIN | POLLRDNORM);
   }
   return ready;
+}
+
+bool Connection::unread_locked() {
+  const uint64_t head = queue_.head;
+  const uint64_t seen = std::exchange(unread_head_, head);
+  return head != kNoPosition && head == seen && readers_ == 0 && replay.deliverable(head);
+}
+
+bool Connection::some_unread_locked() {
+  bool found = false;
+  for (int slot = 0; slot < slots_used; ++slot)
+    if (by_slot[slot] != nullptr && by_slot[slot]->unread_locked()) found = true;
+  return found;
 }
 
 short Connection::readiness(short events) {

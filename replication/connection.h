@@ -68,6 +68,9 @@ class Connection final : public os::MetaSocket {
   static Connection* at(int slot);                      // the latest of a slot; null: none
   bool take_polled() { bool was = polled_; polled_ = false; return was; }
   void set_polled() { polled_ = true; }
+  // Whether some connection has had a chunk for its taking since the last call, and no thread came
+  // for it: the ORB does not watch it. Under the replay lock.
+  static bool some_unread_locked();
   bool closed_here() const { return closed_here_; }
 
   // Follower: the server's accept (or connect) takes it; returns the descriptor.
@@ -112,6 +115,7 @@ class Connection final : public os::MetaSocket {
   ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
                     os::CallSite site);
   ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
+  bool unread_locked();
   void track(const char* data, size_t size);
   void log_receive(const char* data, size_t size);
   bool compare(const stm::LogEntry& entry, const char* data, size_t size);
@@ -135,6 +139,8 @@ class Connection final : public os::MetaSocket {
   WaitQueue waiters_;
   PositionQueue send_order_;
   WaitQueue senders_;
+  int readers_ = 0;             // threads that wait for a chunk
+  uint64_t unread_head_ = kNoPosition;  // the chunk that lay there at the last look
   uint32_t head_taken_ = 0;     // bytes of the head chunk already delivered
   bool at_end_ = false;         // the head was a ReceiveEnd: it stays
   int end_error_ = 0;

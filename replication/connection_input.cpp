@@ -71,7 +71,6 @@ ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
   replica->enter();
   if ((flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) != 0)
     return os::real().recvmsg(fd, message, flags);
-  hold_back_for_followers();
   const size_t wanted = total_size(message);
   if (wanted == 0) return os::real().recvmsg(fd, message, flags);
   size_t got = 0;
@@ -89,6 +88,8 @@ ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
     const int error = errno;
     if (size > 0) {
       kill_point(KillPoint::kAfterReceive);
+      // Here and not before: a socket left unread looks to the ORB as if its thread were busy.
+      hold_back_for_followers();
       log_receive(landing, static_cast<size_t>(size));
       kill_point(KillPoint::kAfterReceiveLogged);
       track(landing, static_cast<size_t>(size));
@@ -139,7 +140,9 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
           errno = EAGAIN;
           return -1;
         }
-        replay.wait_deliverable_locked(0);
+        ++readers_;
+        replay.wait_deliverable_locked(position);
+        --readers_;
         continue;
       }
       const stm::LogEntry entry = replay.entry_at(position);
@@ -188,7 +191,9 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
       return -1;
     }
     if (replay.pump_locked_for_waiter() > 0) continue;
+    ++readers_;
     replay.wait_locked(waiters_, 0);
+    --readers_;
   }
   replay.lock().unlock();
   no_ancillary(message);

@@ -209,7 +209,7 @@ int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, b
     if (queue_.empty()) {
       r.wait_locked(waiters_, 0);
     } else {
-      r.wait_deliverable_locked(0);
+      r.wait_acceptable_locked();
     }
   }
 }

@@ -2,7 +2,6 @@
 #include "replication/promotion.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +9,7 @@
 #include "libmeta_os/counters.h"
 #include "libmeta_os/descriptor_table.h"
 #include "replication/connection.h"
+#include "replication/follower_scheduling.h"
 #include "replication/futex.h"
 #include "replication/kill_points.h"
 #include "replication/listener.h"
@@ -24,9 +24,6 @@ namespace {
 
 constexpr uint32_t kFenceLookUs = 20'000;  // between two looks at whose thread it is
 constexpr uint64_t kDrainPatienceNs = 10'000'000'000;
-
-cpu_set_t cpus_before;
-bool bound_to_one_cpu = false;
 
 uint64_t realtime_ns() {
   timespec now;
@@ -121,41 +118,6 @@ void carry_counts_over() {
   count_from_here();
 }
 
-void release_cpu() {
-  if (!bound_to_one_cpu) return;
-  // Every thread of the process: the binding was inherited by those made since.
-  char path[] = "/proc/self/task";
-  const long directory = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path), 0200000);
-  if (directory < 0) return;
-  alignas(8) char buffer[4096];
-  sched_param parameters{};
-  for (;;) {
-    const long size =
-        raw_syscall(SYS_getdents64, directory, reinterpret_cast<long>(buffer), sizeof buffer);
-    if (size <= 0) break;
-    for (long at = 0; at < size;) {
-      struct Entry {
-        uint64_t inode;
-        int64_t offset;
-        uint16_t length;
-        uint8_t type;
-        char name[1];
-      };
-      const Entry* entry = reinterpret_cast<const Entry*>(buffer + at);
-      long tid = 0;
-      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
-        tid = tid * 10 + (*digit - '0');
-      if (tid > 0) {
-        raw_syscall(SYS_sched_setscheduler, tid, SCHED_OTHER, reinterpret_cast<long>(&parameters));
-        raw_syscall(SYS_sched_setaffinity, tid, sizeof cpus_before,
-                    reinterpret_cast<long>(&cpus_before));
-      }
-      at += entry->length;
-    }
-  }
-  raw_syscall(SYS_close, directory);
-}
-
 void announce_leader() {
   GroupControl& control = replica->control();
   control.leader_pid.store(replica->pid());
@@ -172,30 +134,6 @@ void append_epoch() {
 }
 
 }  // namespace
-
-void follow_on_one_cpu() {
-  if (replica->settings().follower_one_cpu == 0) return;
-  if (raw_syscall(SYS_sched_getaffinity, 0, sizeof cpus_before,
-                  reinterpret_cast<long>(&cpus_before)) < 0)
-    return;
-  int count = CPU_COUNT(&cpus_before);
-  if (count < 2) return;
-  // Followers spread over the processors from the last one on.
-  int wanted = count - 1 - replica->id() % count;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &cpus_before) || wanted-- != 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_param parameters{};
-    for (const long tid : {static_cast<long>(replica->pid()), raw_syscall(SYS_gettid)}) {
-      raw_syscall(SYS_sched_setaffinity, tid, sizeof one, reinterpret_cast<long>(&one));
-      raw_syscall(SYS_sched_setscheduler, tid, SCHED_BATCH, reinterpret_cast<long>(&parameters));
-    }
-    bound_to_one_cpu = true;
-    return;
-  }
-}
 
 void lead_from_the_start() {
   GroupControl& control = replica->control();
@@ -248,7 +186,7 @@ bool promote() {
   kill_point(KillPoint::kPromotionOutput);
 
   replica->set_mode(Mode::kPromoting);
-  release_cpu();
+  schedule_as_leader();
   carry_counts_over();
   const uint64_t final_end = replica->log().end();
   uint64_t last_low = 0, moved_ns = monotonic_ns();

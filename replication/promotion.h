@@ -16,7 +16,4 @@ bool promote();
 // Housekeeping of a leader: bytes that its predecessor had promised to slow clients.
 void flush_pending_output();
 
-// A follower keeps to one CPU, in the batch class, until it is promoted (settings permitting).
-void follow_on_one_cpu();
-
 }  // namespace auxin::replication

@@ -173,7 +173,7 @@ void Replay::consumed_locked(uint64_t position) {
   }
   if (low >= accept_at_) {
     accept_at_ = kNoPosition;
-    wake_locked(gated_);
+    wake_locked(accepting_);
     wake_pollers_locked();
   }
 }
@@ -204,11 +204,24 @@ void Replay::send_reached_locked(uint64_t position) {
   const uint32_t before = sends_head_;
   while (sends_head_ != sends_tail_ && (sends_[sends_head_ % kWindow] >> 63) != 0) ++sends_head_;
   if (sends_head_ == before) return;
-  wake_locked(gated_);
+  for (Waiter** link = &gated_.first; *link != nullptr;) {
+    Waiter& waiter = **link;
+    if (deliverable(waiter.gate)) {
+      dequeue(waiter);  // *link is the next one now
+      wake(waiter);
+    } else {
+      link = &waiter.next;
+    }
+  }
   if (pollers_gated_) {
     pollers_gated_ = false;
     wake_pollers_locked();
   }
+}
+
+void Replay::wait_deliverable_locked(uint64_t position) {
+  this_waiter.gate = position;
+  wait_locked(gated_, 0);
 }
 
 void Replay::await_everything_before(uint64_t position) {
@@ -353,6 +366,14 @@ void Replay::finished(uint64_t activity) {
 int Replay::pump() {
   FutexGuard guard(lock_);
   return pump_locked();
+}
+
+void Replay::notice_unread() {
+  FutexGuard guard(lock_);
+  if (low_.load(std::memory_order_relaxed) == read_position_ || !Connection::some_unread_locked())
+    return;
+  unread_notices_.fetch_add(1, std::memory_order_relaxed);
+  wake_pollers_locked();
 }
 
 int Replay::pump_locked() {

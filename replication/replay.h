@@ -43,6 +43,7 @@ struct WaitQueue;
 struct Waiter {
   std::atomic<uint32_t> word{0};
   Waiter* next = nullptr;      // in the WaitQueue it sleeps in
+  uint64_t gate = 0;           // the position of the chunk it waits for, if it is gated
   WaitQueue* queue = nullptr;  // null: not waiting
   Waiter* next_sleeper = nullptr;      // all waiting threads of the process
   Waiter* previous_sleeper = nullptr;
@@ -107,8 +108,10 @@ class Replay {
   // Sleeps until something may have changed for the queue's owner, at most timeout_ns (0: for
   // ever). The lock is held on entry and on return. Returns false on time-out.
   bool wait_locked(WaitQueue& queue, uint64_t timeout_ns);
-  // The same for a chunk that is there but not deliverable yet.
-  bool wait_deliverable_locked(uint64_t timeout_ns) { return wait_locked(gated_, timeout_ns); }
+  // The same for the chunk at `position`, which is there but not deliverable yet, and for a
+  // connection that is not acceptable yet.
+  void wait_deliverable_locked(uint64_t position);
+  void wait_acceptable_locked() { wait_locked(accepting_, 0); }
 
   // For a thread that is about to sleep, lock held: reads on first.
   int pump_locked_for_waiter() { return pump_locked(); }
@@ -121,11 +124,15 @@ class Replay {
   void remove_poller_locked(Waiter& waiter);
   void wake_locked(WaitQueue& queue);
   void wake_pollers_locked() { wake_locked(pollers_); }
+  // How often pollers have been told that a chunk lies unread (notice_unread).
+  uint64_t unread_notices() const { return unread_notices_.load(std::memory_order_relaxed); }
 
   // --- for the pump (and the steward while it promotes) ---
 
   // Reads on and hands out; returns the number of entries taken. Never blocks for long.
   int pump();
+  // Every millisecond or so: tells pollers of chunks that nobody comes for.
+  void notice_unread();
   uint64_t read_position() const { return read_position_; }
   uint64_t low() const { return low_.load(std::memory_order_acquire); }
 
@@ -167,7 +174,9 @@ class Replay {
   uint32_t fresh_records_ = 0;
   ActivityRecord* buckets_[kBuckets] = {};
   WaitQueue gated_;                  // threads with a chunk that is not deliverable yet
+  WaitQueue accepting_;              // threads with a connection that is not acceptable yet
   WaitQueue pollers_;
+  std::atomic<uint64_t> unread_notices_{0};
   bool pollers_gated_ = false;       // some poller saw an undeliverable chunk
   uint64_t accept_at_ = kNoPosition;  // some listener waits for the low-water mark to come here
   uint64_t late_at_ = kNoPosition;    // the lowest position that a thread in late_ waits for

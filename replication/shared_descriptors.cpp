@@ -13,6 +13,7 @@
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
 #include "libmeta_os/real_calls.h"
+#include "libmeta_req/orb_binding.h"
 #include "replication/classification.h"
 #include "replication/connection.h"
 #include "replication/decision.h"
@@ -63,6 +64,8 @@ short virtual_readiness(os::MetaSocket* socket, short events, bool* undeliverabl
     return connection->readiness_locked(events, undeliverable);
   return static_cast<Listener*>(socket)->readiness_locked(events);
 }
+
+bool is_listener(os::MetaSocket* socket) { return dynamic_cast<Listener*>(socket) != nullptr; }
 
 void mark_polled(os::MetaSocket* socket) {
   if (auto* connection = dynamic_cast<Connection*>(socket)) {
@@ -166,6 +169,8 @@ int SharedDescriptors::poll(pollfd* fds, nfds_t count, const timespec* timeout,
                                static_cast<uint64_t>(timeout->tv_nsec)
                          : 0;
   Waiter& waiter = Replay::this_thread_waiter();
+  const uint64_t notices = replay.unread_notices();
+  bool watches_listener = false;
   for (;;) {
     const bool virtual_now = !replica->leads();
     int ready = 0;
@@ -179,6 +184,7 @@ int SharedDescriptors::poll(pollfd* fds, nfds_t count, const timespec* timeout,
         if (socket == nullptr) continue;
         // Also as the leader: what was replayed and not yet taken comes before the kernel's.
         const short bits = virtual_readiness(socket, fds[i].events, &undeliverable);
+        watches_listener = watches_listener || is_listener(socket);
         const short unread = bits & (POLLIN | POLLRDNORM);
         if (virtual_now || unread != 0) {
           fds[i].revents = virtual_now ? bits : unread;
@@ -226,6 +232,11 @@ int SharedDescriptors::poll(pollfd* fds, nfds_t count, const timespec* timeout,
       fds[i].revents |= set.fds[i].revents;
     }
     if (ready > 0) return ready;
+    if (watches_listener && replay.unread_notices() != notices && req::rescan_error() != 0 &&
+        current_activity()->id == 0) {
+      errno = req::rescan_error();
+      return -1;
+    }
     if (timeout != nullptr && monotonic_ns() - start_ns >= timeout_ns) return 0;
   }
 }

@@ -2,7 +2,6 @@
 #include "replication/steward.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +10,7 @@
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
+#include "replication/follower_scheduling.h"
 #include "replication/futex.h"
 #include "replication/log_writer.h"
 #include "replication/promotion.h"
@@ -52,7 +52,7 @@ void first_role() {
       control.leadership.unlock(real_mutex_calls());
     replay.start(replica->log().begin());
     hold_standard_output_back();
-    follow_on_one_cpu();
+    schedule_as_follower();
     os::set_any_virtual(true);
     replica->set_mode(Mode::kFollower);
     replica->slot().role.store(Role::kJoining);
@@ -137,6 +137,7 @@ void tend_follower() {
   ReplicaSlot& slot = replica->slot();
   while (!replica->leads()) {
     const int taken = replay.pump();
+    replay.notice_unread();
     slot.heartbeat.fetch_add(1, std::memory_order_relaxed);
     const uint64_t lag = replica->log().end() - replay.low();
     if (slot.role.load() == Role::kJoining && replica->control().epoch.load() > 0 &&

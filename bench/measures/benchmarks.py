@@ -176,29 +176,45 @@ def group3_cpu(options):
 
 # --- failover ---
 
-def kill_campaign(options, rate_per_s, wait_for_followers):
-    """SIGKILLs the leader at random moments under load: bank_load's report."""
-    chance = random.Random(20)
+KILLS_A_GROUP = 10  # a restarted replica replays its group's whole life: keep that short
+
+
+def kill_round(options, kills, rate_per_s, wait_for_follower, chance):
+    """A fresh group; SIGKILLs its leader at random moments under load: bank_load's report."""
     with bank.BankGroup(3) as bank_group:
         watched = bank_group.group
-        with stock_load.BankLoad(bank_group.port, 4, "deposit", rate_per_s,
-                                 seconds=options.kills * 8 + 60) as load:
-            load.let_run(1)
-            for turn in range(options.kills):
-                if wait_for_followers:
-                    watched.await_all_ready()
+
+        def followed():
+            near = 200 if wait_for_follower else float("inf")
+            return any(row["lag"] <= near for row in watched.followers())
+        with stock_load.BankLoad(bank_group.port, 4, "deposit", rate_per_s) as load:
+            load.let_run(0.3)
+            for _ in range(kills):
+                processes.await_true(followed, 60, "a follower")
                 load.let_run(chance.uniform(0.02, 0.15))
                 leader = watched.await_leader()["pid"]
                 load.kill(leader)
                 watched.await_leader(other_than_pid=leader)
-                if turn % 20 == 19:
-                    options.log(f"  {turn + 1} of {options.kills} kills")
-                if not wait_for_followers:
-                    # At least one replica must be alive to take over.
-                    processes.await_true(lambda: watched.followers(), 60, "a follower")
-            load.let_run(0.5)
-            report = load.finish(180)
-        return report
+            load.let_run(0.3)
+            return load.finish(180)
+
+
+def kill_campaign(options, rate_per_s, wait_for_follower):
+    """Kills in groups of their own: the times to the first reply in ms, and how much went wrong."""
+    chance = random.Random(20)
+    times, wrong = [], 0
+    while len(times) < options.kills:
+        kills = min(KILLS_A_GROUP, options.kills - len(times))
+        report = kill_round(options, kills, rate_per_s, wait_for_follower, chance)
+        wrong += report["errors"] + report["violations"]
+        covered = [kill["first_reply_us"] / 1000 for kill in report["kills"] if kill["covered"]]
+        if len(covered) != kills:
+            raise bank.LoadFailed(f"the load saw {len(covered)} of {kills} kills: {report['text']}")
+        times += covered
+        options.log(f"  {len(times)} of {options.kills} kills: "
+                    f"median {statistics.median(times):.1f} ms, "
+                    f"maximum {max(times):.1f} ms, {wrong} errors")
+    return times, wrong
 
 
 def failover(options):
@@ -207,20 +223,15 @@ def failover(options):
     Then as many kills saturated and regardless of whether followers are close: reported.
     """
     capacity = bank.native(4, "deposit", options.seconds).per_s
-    paced = kill_campaign(options, capacity * 0.2, True)
-    saturated = kill_campaign(options, 0, False)
-    times, all_times = ([kill["first_reply_us"] / 1000 for kill in report["kills"]
-                         if kill["covered"]] for report in (paced, saturated))
-    errors = sum(report["errors"] + report["violations"] for report in (paced, saturated))
-    middle, worst = statistics.median(times), max(times)
+    times, wrong = kill_campaign(options, capacity * 0.2, True)
+    saturated, wrong_too = kill_campaign(options, 0, False)
+    middle, worst, errors = statistics.median(times), max(times), wrong + wrong_too
     return Result(
         value=middle, unit="ms", target="median <= 5 ms, maximum <= 50 ms, no error",
-        spread=statistics.pstdev(times) / middle,
-        met=errors == 0 and len(times) == options.kills == len(all_times) and middle <= 5
-        and worst <= 50,
-        detail=f"{len(times)} kills: maximum {worst:.1f} ms, errors and violations {errors}; "
-               f"saturated {len(all_times)} kills: median {statistics.median(all_times):.1f}, "
-               f"maximum {max(all_times):.1f} ms")
+        spread=statistics.pstdev(times) / middle, met=errors == 0 and middle <= 5 and worst <= 50,
+        detail=f"{len(times)} kills at {capacity * 0.2:.0f} calls/s: maximum {worst:.1f} ms; "
+               f"saturated {len(saturated)} kills: median {statistics.median(saturated):.1f}, "
+               f"maximum {max(saturated):.1f} ms; errors and violations {errors}")
 
 
 # --- shares and sizes ---

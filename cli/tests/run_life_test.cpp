@@ -182,13 +182,13 @@ TEST_F(RunLife, StyleNoneIsOneSupervisedProcess) {
 TEST_F(RunLife, ArgumentsAndStandardInputReachAPlainProgram) {
   Process run = auxin({"run", "--state-dir", root(), "--name", "fake", "--replicas", "1",
                        "--config", path("small.toml"), "--", "/bin/sh", "-c",
-                       "echo \"$1 $AUXIN_REPLICA $ORBconnectionWatchImmediate\"; "
+                       "echo \"$1 $AUXIN_REPLICA\"; "
                        "case $LD_PRELOAD in *" AUXIN_EMPTY_LIBRARY "*) echo preloaded;; esac; "
                        "echo $(( $(cut -d' ' -f5 /proc/$$/stat) == $$ )); "
                        "grep -c 00040000 /proc/$$/personality; exit 0",
                        "sh", "a b {replica}"});
   EXPECT_EQ(run.wait(), 0) << run.errors();
-  EXPECT_EQ(run.output(), "a b 0 0 1\npreloaded\n1\n1\n");
+  EXPECT_EQ(run.output(), "a b 0 0\npreloaded\n1\n1\n");
 }
 
 TEST_F(RunLife, ServerBehindAWrapperIsSupervisedByItsOwnPid) {

@@ -261,7 +261,6 @@ Fault take_environment(const std::string& name, const toml::node& node, Configur
   if (Fault fault = take_text(node, &value)) return fault;
   if (name.empty() || name.find('=') != std::string::npos) return "is no name for a variable";
   if (name == "LD_PRELOAD" || name.starts_with("AUXIN_")) return "is set by Auxin itself";
-  c.environment_defaults.erase(name);
   c.environment[name] = value;
   return {};
 }
@@ -398,14 +397,13 @@ compare = "bytes"
 
 [environment]
 # Variables set for the replicas; omniORB's parameters can be given here as ORBname = "value".
-ORBconnectionWatchImmediate = "{watch}"
+# ORBmaxServerThreadPerConnection = "100"
 )",
       fmt::arg("max_replicas", replication::kMaxReplicas), fmt::arg("replicas", d.replicas),
       fmt::arg("style", style_name(d.style)), fmt::arg("spin_ns", d.spin_ns),
       fmt::arg("poll_us", d.follower_poll_us), fmt::arg("lag", d.lag_bound_entries),
       fmt::arg("stall_ms", d.stall_ms), fmt::arg("one_cpu", d.follower_one_cpu),
-      fmt::arg("hang_ms", d.hang_ms),
-      fmt::arg("watch", d.environment_defaults.at("ORBconnectionWatchImmediate")));
+      fmt::arg("hang_ms", d.hang_ms));
 }
 
 bool parse_size(const std::string& text, uint64_t* bytes) {

@@ -44,11 +44,8 @@ struct Configuration {
   std::string map_directory;           // "": where the maps were installed
   std::string meta_object;             // "": none
 
-  // Variables of the replicas' environment, ORB parameters among them. Those in
-  // `environment_defaults` give way to what the environment holds already.
+  // Variables of the replicas' environment, ORB parameters among them.
   std::map<std::string, std::string> environment;
-  std::map<std::string, std::string> environment_defaults = {
-      {"ORBconnectionWatchImmediate", "1"}};
 };
 
 // Reads the file. An error is one sentence with file and line.

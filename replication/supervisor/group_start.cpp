@@ -88,7 +88,6 @@ Result<Checked> check(const Configuration& configuration) {
   launch.arguments = configuration.server;
   launch.library = *library;
   launch.environment = configuration.environment;
-  launch.environment_defaults = configuration.environment_defaults;
   // Several replicas can't read one input alike; a terminal stops what is in the background.
   launch.keep_standard_input = settings->replica_count == 1 && !isatty(STDIN_FILENO);
   return checked;

@@ -42,7 +42,6 @@ std::vector<std::string> environment_for(const Launch& launch, int replica) {
       variables.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
   }
-  for (const auto& [name, value] : launch.environment_defaults) variables.emplace(name, value);
   for (const auto& [name, value] : launch.environment) variables[name] = value;
   variables[kPreloadVariable] = preload_list(launch.library, variables[kPreloadVariable]);
   variables[replication::kGroupVariable] = launch.memory_path;

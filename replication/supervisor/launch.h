@@ -26,7 +26,6 @@ struct Launch {
   std::string library;                 // libauxin.so
   std::string memory_path;
   std::map<std::string, std::string> environment;           // set in any case
-  std::map<std::string, std::string> environment_defaults;  // set where the variable is not
   bool keep_standard_input = false;    // else /dev/null
   sigset_t signal_mask = {};           // what the replica begins with
   bool ignore_broken_pipe = false;     // the same for SIGPIPE's disposition

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replication/follower_scheduling.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include "replication/futex.h"
+#include "replication/replica.h"
+
+namespace auxin::replication {
+namespace {
+
+// Linux 6.12 and later: a thread that wakes up runs at once where its slice is shorter than the
+// running one's. Earlier kernels leave the number alone.
+constexpr uint64_t kSliceNs = 100'000'000;
+
+struct Attributes {  // of sched_setattr(2)
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+cpu_set_t cpus_before;
+bool scheduled_as_follower = false;
+
+bool to_batch(long tid) {
+  Attributes attributes{};
+  if (raw_syscall(SYS_sched_getattr, tid, reinterpret_cast<long>(&attributes), sizeof attributes,
+                  0) != 0)
+    return false;
+  if (attributes.policy != SCHED_OTHER) return false;
+  attributes.size = sizeof attributes;
+  attributes.policy = SCHED_BATCH;
+  attributes.flags = 0;
+  attributes.runtime_ns = kSliceNs;
+  return raw_syscall(SYS_sched_setattr, tid, reinterpret_cast<long>(&attributes), 0) == 0;
+}
+
+void to_normal(long tid) {
+  sched_param parameters{};  // leaves the thread's nice value, and gives it the ordinary slice
+  raw_syscall(SYS_sched_setscheduler, tid, SCHED_OTHER, reinterpret_cast<long>(&parameters));
+  raw_syscall(SYS_sched_setaffinity, tid, sizeof cpus_before,
+              reinterpret_cast<long>(&cpus_before));
+}
+
+// Calls visit for each thread of the process.
+template <typename Visit>
+void for_each_thread(Visit visit) {
+  const char path[] = "/proc/self/task";
+  const long directory = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path),
+                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return;
+  struct Entry {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t length;
+    uint8_t type;
+    char name[1];
+  };
+  alignas(8) char buffer[4096];
+  for (;;) {
+    const long size =
+        raw_syscall(SYS_getdents64, directory, reinterpret_cast<long>(buffer), sizeof buffer);
+    if (size <= 0) break;
+    for (long at = 0; at < size;) {
+      const Entry* entry = reinterpret_cast<const Entry*>(buffer + at);
+      long tid = 0;
+      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
+        tid = tid * 10 + (*digit - '0');
+      if (tid > 0) visit(tid);
+      at += entry->length;
+    }
+  }
+  raw_syscall(SYS_close, directory);
+}
+
+}  // namespace
+
+void schedule_as_follower() {
+  if (replica->settings().follower_one_cpu == 0) return;
+  if (raw_syscall(SYS_sched_getaffinity, 0, sizeof cpus_before,
+                  reinterpret_cast<long>(&cpus_before)) < 0)
+    return;
+  const int count = CPU_COUNT(&cpus_before);
+  if (count < 2) return;
+  // Followers spread over the processors from the last one on.
+  int wanted = count - 1 - replica->id() % count;
+  int cpu = 0;
+  while (!CPU_ISSET(cpu, &cpus_before) || wanted-- != 0) ++cpu;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  for (const long tid : {static_cast<long>(replica->pid()), raw_syscall(SYS_gettid)}) {
+    if (!to_batch(tid)) continue;
+    raw_syscall(SYS_sched_setaffinity, tid, sizeof one, reinterpret_cast<long>(&one));
+    scheduled_as_follower = true;
+  }
+}
+
+void schedule_as_leader() {
+  if (!scheduled_as_follower) return;
+  // Again while there were any: a thread that is just being made inherits its maker's.
+  for (int round = 0; round < 8; ++round) {
+    bool found = false;
+    for_each_thread([&found](long tid) {
+      if (raw_syscall(SYS_sched_getscheduler, tid) != SCHED_BATCH) return;
+      to_normal(tid);
+      found = true;
+    });
+    if (!found) break;
+  }
+}
+
+}  // namespace auxin::replication
