@@ -179,4 +179,9 @@ int ValueFacet::clock_nanosleep(clockid_t clock, int flags, const timespec* requ
   return -1;
 }
 
+int ValueFacet::wait_for_signal(const sigset_t* set, siginfo_t* info, const timespec* timeout,
+                                CallSite) {
+  return real().sigtimedwait(set, info, timeout);
+}
+
 }  // namespace auxin::os

@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -163,12 +164,18 @@ class ValueFacet {
   virtual int rand(CallSite site);      // rand()
   virtual unsigned random_device(CallSite site);  // std::random_device::_M_getval
   virtual pid_t getpid();
+  // The process here that a pid means which getpid() has given.
+  virtual pid_t target_of(pid_t pid) { return pid; }
   // Any other value that fits a word (getppid, gettid, drand48's bits, …): `value` is what libc has
   // just given; the result is what the caller gets.
   virtual uint64_t word(uint64_t value, CallSite site) { (void)site; return value; }
   // Sleeps of the application: a replica that catches up does not sleep. Result as nanosleep's.
   virtual int clock_nanosleep(clockid_t clock, int flags, const timespec* request,
                               timespec* remaining, CallSite site);
+  // The wait for one of the blocked signals in `set`; `timeout` null: for ever. `info` may be null.
+  // Result as sigtimedwait's.
+  virtual int wait_for_signal(const sigset_t* set, siginfo_t* info, const timespec* timeout,
+                              CallSite site);
 };
 
 // Process-wide events that a style may need.

@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hooks: signals. Seams only: masks, waiting and sending pass straight to libc. When a signal
-// arrives is nothing that a style can order; hook_table.def says so for each.
+// Hooks: signals. A thread that waits for a signal takes it as a value, through ValueFacet. The rest
+// are seams only: masks and sending pass straight to libc, and when a handler runs is nothing that a
+// style can order.
+#include <errno.h>
+
 #include "libmeta_os/hooks.h"
+#include "libmeta_os/reify.h"
 
 namespace auxin::os {
+namespace {
+
+// A program may send itself a signal by the number that getpid gave it.
+pid_t target_of(pid_t pid, CallSite site) {
+  return value_wanted(site) ? facets.values->target_of(pid) : pid;
+}
+
+}  // namespace
 
 int hook::pthread_sigmask(int how, const sigset_t* set, sigset_t* old_set) {
   return real().pthread_sigmask(how, set, old_set);
@@ -14,30 +26,47 @@ int hook::sigprocmask(int how, const sigset_t* set, sigset_t* old_set) {
   return real().sigprocmask(how, set, old_set);
 }
 
-int hook::sigwait(const sigset_t* set, int* number) { return real().sigwait(set, number); }
+int hook::sigwait(const sigset_t* set, int* number) {
+  if (!value_wanted(AUXIN_CALL_SITE)) return real().sigwait(set, number);
+  const int saved_errno = errno;  // this form returns its error, and goes on after a handler
+  int taken;
+  do {
+    taken = facets.values->wait_for_signal(set, nullptr, nullptr, AUXIN_CALL_SITE);
+  } while (taken < 0 && errno == EINTR);
+  const int error = taken < 0 ? errno : 0;
+  errno = saved_errno;
+  if (error == 0) *number = taken;
+  return error;
+}
 
 int hook::sigwaitinfo(const sigset_t* set, siginfo_t* info) {
-  return real().sigwaitinfo(set, info);
+  if (!value_wanted(AUXIN_CALL_SITE)) return real().sigwaitinfo(set, info);
+  return facets.values->wait_for_signal(set, info, nullptr, AUXIN_CALL_SITE);
 }
 
 int hook::sigtimedwait(const sigset_t* set, siginfo_t* info, const timespec* timeout) {
-  return real().sigtimedwait(set, info, timeout);
+  if (!value_wanted(AUXIN_CALL_SITE)) return real().sigtimedwait(set, info, timeout);
+  return facets.values->wait_for_signal(set, info, timeout, AUXIN_CALL_SITE);
 }
 
 int hook::sigsuspend(const sigset_t* set) { return real().sigsuspend(set); }
 int hook::pause() { return real().pause(); }
-int hook::kill(pid_t pid, int number) { return real().kill(pid, number); }
+
+int hook::kill(pid_t pid, int number) {
+  return real().kill(target_of(pid, AUXIN_CALL_SITE), number);
+}
+
 int hook::killpg(pid_t group, int number) { return real().killpg(group, number); }
 
 int hook::tgkill(pid_t group, pid_t thread, int number) {
-  return real().tgkill(group, thread, number);
+  return real().tgkill(target_of(group, AUXIN_CALL_SITE), thread, number);
 }
 
 int hook::raise(int number) { return real().raise(number); }
 int hook::pthread_kill(pthread_t thread, int number) { return real().pthread_kill(thread, number); }
 
 int hook::sigqueue(pid_t pid, int number, const sigval value) {
-  return real().sigqueue(pid, number, value);
+  return real().sigqueue(target_of(pid, AUXIN_CALL_SITE), number, value);
 }
 
 int hook::pthread_sigqueue(pthread_t thread, int number, const sigval value) {

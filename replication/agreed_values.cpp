@@ -145,9 +145,13 @@ pid_t AgreedValues::getpid() {
   return replica->control().group_pid.load(std::memory_order_relaxed);
 }
 
+pid_t AgreedValues::target_of(pid_t pid) {
+  return pid == getpid() ? replica->pid() : pid;
+}
+
 int AgreedValues::clock_nanosleep(clockid_t clock, int flags, const timespec* request,
                                   timespec* remaining, os::CallSite site) {
-  if (!named()) return os::real().clock_nanosleep(clock, flags, request, remaining);
+  if (!named()) return ValueFacet::clock_nanosleep(clock, flags, request, remaining, site);
   Decision decision(site);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
@@ -156,14 +160,49 @@ int AgreedValues::clock_nanosleep(clockid_t clock, int flags, const timespec* re
     decision.log_value(ValueForm::kSleep, static_cast<uint64_t>(left.tv_sec),
                        static_cast<uint64_t>(left.tv_nsec), result);
     if (remaining != nullptr && result == EINTR) *remaining = left;
-    return result;
+    if (result == 0) return 0;
+    errno = result;
+    return -1;
   }
   decision.expect(logged, ValueForm::kSleep);
   decision.await_its_time();
   if (remaining != nullptr && logged.flags == EINTR)
     *remaining = timespec{static_cast<time_t>(logged.object), static_cast<long>(logged.number)};
   decision.done();
-  return logged.flags;
+  if (logged.flags == 0) return 0;
+  errno = logged.flags;
+  return -1;
+}
+
+int AgreedValues::wait_for_signal(const sigset_t* set, siginfo_t* info, const timespec* timeout,
+                                  os::CallSite site) {
+  if (!named()) return os::real().sigtimedwait(set, info, timeout);
+  siginfo_t taken{};
+  Decision decision(site);
+  stm::LogEntry logged;
+  if (!decision.replay(&logged)) {
+    const int number = os::real().sigtimedwait(set, &taken, timeout);
+    const int error = errno;
+    if (number > 0) {
+      decision.log_bytes(ValueForm::kSignal, &taken, sizeof taken, static_cast<uint64_t>(number));
+    } else {
+      decision.log_value(ValueForm::kSignal, 0, 0, error);
+    }
+    if (number > 0 && info != nullptr) *info = taken;
+    errno = error;
+    return number;
+  }
+  decision.expect(logged, ValueForm::kSignal);
+  decision.await_its_time();
+  if (logged.flags == 0) {
+    const size_t size = std::min<size_t>(sizeof taken, logged.payload_size_bytes);
+    memcpy(&taken, replica->log().payload_at(logged.payload_offset), size);
+    if (info != nullptr) *info = taken;
+  }
+  decision.done();
+  if (logged.flags == 0) return static_cast<int>(logged.object);
+  errno = logged.flags;
+  return -1;
 }
 
 }  // namespace auxin::replication

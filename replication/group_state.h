@@ -22,7 +22,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 1;
+inline constexpr uint32_t kControlVersion = 2;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -139,6 +139,9 @@ struct alignas(4096) GroupControl {
   std::atomic<GroupPhase> phase;
   std::atomic<int32_t> exit_status;        // of the orderly end: as exit(3) got it
   char stop_reason[512];
+  // The leader was told to end (SIGTERM, SIGINT): until then, on the monotonic clock, its death is
+  // the group's end, however it dies, and nobody takes over. 0: it was not told.
+  std::atomic<uint64_t> end_asked_until_ns;
   Settings settings;
 
   std::atomic<int32_t> supervisor_pid;

@@ -44,7 +44,7 @@ enum class AcquireForm : uint16_t {
 
 enum class ValueForm : uint16_t {
   kClock = 1, kTimeOfDay, kTime, kRandomBytes, kRandom, kRand, kRandomDevice, kSleep, kSemValue,
-  kLookUp
+  kLookUp, kSignal
 };
 
 }  // namespace auxin::replication

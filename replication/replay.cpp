@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "replication/activity.h"
 #include "replication/connection.h"
 #include "replication/divergence.h"
 #include "replication/listener.h"
@@ -39,7 +40,7 @@ void Replay::start(uint64_t begin) {
   send_links_ = map_array<uint32_t>(kWindow);
   send_slots_ = map_array<uint32_t>(kWindow);
   consumed_bits_ = map_array<uint64_t>(kWindow / 64);
-  sends_ = map_array<uint64_t>(kWindow);
+  gate_bits_ = map_array<uint64_t>(kWindow / 64);
   records_ = map_array<ActivityRecord>(kRecords);
   read_position_ = begin;
   low_.store(begin, std::memory_order_release);
@@ -155,7 +156,9 @@ const stm::LogEntry& Replay::entry_at(uint64_t position) const {
 // --- what has been consumed ---
 
 void Replay::consumed_locked(uint64_t position) {
-  consumed_bits_[position % kWindow / 64] |= 1ull << (position % 64);
+  const uint64_t bit_of_it = 1ull << (position % 64);
+  consumed_bits_[position % kWindow / 64] |= bit_of_it;
+  if ((gate_bits_[position % kWindow / 64] & bit_of_it) != 0) open_gate_locked(position);
   uint64_t low = low_.load(std::memory_order_relaxed);
   if (position != low) return;
   while (low < read_position_) {
@@ -190,20 +193,20 @@ void Replay::consumed(uint64_t position) {
 }
 
 bool Replay::deliverable(uint64_t position) const {
-  return sends_head_ == sends_tail_ || sends_[sends_head_ % kWindow] > position;
+  return lowest_gate_ > position;  // kNoPosition is above all
 }
 
-void Replay::send_reached_locked(uint64_t position) {
-  // Sends are reached out of order by different activities: mark, then drop reached ones in front.
-  for (uint32_t i = sends_head_; i != sends_tail_; ++i) {
-    if ((sends_[i % kWindow] & ~(1ull << 63)) == position) {
-      sends_[i % kWindow] |= 1ull << 63;
-      break;
-    }
+// The entry at `position` holds nothing back any more.
+void Replay::open_gate_locked(uint64_t position) {
+  gate_bits_[position % kWindow / 64] &= ~(1ull << (position % 64));
+  if (position != lowest_gate_) return;
+  lowest_gate_ = kNoPosition;
+  for (uint64_t at = position + 1; at < read_position_; at = (at / 64 + 1) * 64) {
+    const uint64_t later = gate_bits_[at % kWindow / 64] >> (at % 64);
+    if (later == 0) continue;
+    lowest_gate_ = at + static_cast<uint64_t>(__builtin_ctzll(later));
+    break;
   }
-  const uint32_t before = sends_head_;
-  while (sends_head_ != sends_tail_ && (sends_[sends_head_ % kWindow] >> 63) != 0) ++sends_head_;
-  if (sends_head_ == before) return;
   for (Waiter** link = &gated_.first; *link != nullptr;) {
     Waiter& waiter = **link;
     if (deliverable(waiter.gate)) {
@@ -235,7 +238,6 @@ void Replay::await_everything_before(uint64_t position) {
 void Replay::send_reached(uint64_t position) {
   FutexGuard guard(lock_);
   send_left_locked(position);
-  send_reached_locked(position);
   consumed_locked(position);
 }
 
@@ -445,7 +447,6 @@ void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
         consumed_locked(position);
         return;
       }
-      sends_[sends_tail_++ % kWindow] = position;
       if (Connection* connection = Connection::find(entry.object))
         append_send(*connection, position);
       break;
@@ -461,6 +462,10 @@ void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
     default:
       diverge("entry %llu is of a kind (%u) that this version does not know",
               static_cast<unsigned long long>(position), entry.kind);
+  }
+  if (static_cast<Kind>(entry.kind) == kSend || !is_request(entry.activity)) {
+    gate_bits_[position % kWindow / 64] |= 1ull << (position % 64);
+    if (lowest_gate_ == kNoPosition) lowest_gate_ = position;
   }
   ActivityRecord* record = find(entry.activity, true);
   append_to(record->queue, position);

@@ -15,9 +15,11 @@
 // `position` (the low-water mark) is the lowest position not yet consumed. The pump never runs more
 // than kWindow entries ahead of it: memory is bounded.
 //
-// Causality through the client: a received chunk is delivered only when every send that stands
-// before it in the log has been reached here (DESIGN 4.3). The leader logs a send before it
-// happens and a receive after it happened, so log order contains the order that a client can see.
+// Causality: a received chunk is delivered only when every send that stands before it in the log has
+// been reached here (DESIGN 4.3), and every decision of the application's own threads has been made.
+// The leader logs a send before it happens and a receive after it happened, so log order contains
+// the order that a client can see; and a request finds what such a thread had left for it, also
+// where no lock says so.
 //
 // Thread safety: everything is under one lock; waits happen outside it.
 #pragma once
@@ -154,7 +156,7 @@ class Replay {
   void dispatch(uint64_t position, const stm::LogEntry& entry);
   void enqueue(WaitQueue& queue, Waiter& waiter);
   void dequeue(Waiter& waiter);
-  void send_reached_locked(uint64_t position);
+  void open_gate_locked(uint64_t position);
 
   static constexpr uint32_t kBuckets = 4096;
   static constexpr uint32_t kRecords = kWindow + 4096;
@@ -167,8 +169,8 @@ class Replay {
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
   uint32_t* send_slots_ = nullptr;  // [kWindow] slot + 1 of a send's connection; 0: none or reached
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
-  uint64_t* sends_ = nullptr;        // ring of positions of sends not yet reached, in order
-  uint32_t sends_head_ = 0, sends_tail_ = 0;
+  uint64_t* gate_bits_ = nullptr;    // [kWindow / 64] entries that hold later chunks back
+  uint64_t lowest_gate_ = kNoPosition;  // the lowest of them
   ActivityRecord* records_ = nullptr;
   ActivityRecord* free_records_ = nullptr;
   uint32_t fresh_records_ = 0;

@@ -80,6 +80,11 @@ void* steward(void*) {
       wait_for_the_end();
     }
     CHECK(taken != stm::RobustLock::Taken::kFailed, "the leadership lock can be taken");
+    if (monotonic_ns() < control.end_asked_until_ns.load()) {
+      control.leadership.unlock(real_mutex_calls());
+      sleep_ns(kLeaderTickNs);  // the supervisor makes it the end, or nobody does and time passes
+      continue;
+    }
     if (!promote()) {
       control.leadership.unlock(real_mutex_calls());
       sleep_ns(1'000'000);  // give the better one time to take it

@@ -278,6 +278,7 @@ Result<PreparedGroup> start_existing(const Configuration& configuration, Checked
     control.settings = checked.settings;
     control.stop_reason[0] = '\0';
     control.phase.store(GroupPhase::kRunning);
+    control.end_asked_until_ns.store(0);
   }
   checked.launch.memory_path = directory.memory_path();
   checked.launch.working_directory = record.working_directory;

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "replication/activity.h"
+#include "replication/futex.h"
 #include "replication/supervisor/processes.h"
 #include "replication/supervisor/sentence.h"
 #include "stmemu/check.h"
@@ -302,7 +303,8 @@ void Supervisor::replica_ended(int id) {
   // The orderly end of a wrapped server is only what the server said itself.
   const bool orderly = control().phase.load() >= GroupPhase::kEnding ||
                        (exited && !process.wrapped());
-  const bool asked = ended_as_asked(status);
+  const bool asked = ended_as_asked(status) ||
+                     (led && replication::monotonic_ns() < control().end_asked_until_ns.load());
   if ((led && orderly) || (asked && (led || running_count() == 0))) {
     begin_ending(id, process.child_status());
     return;

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "replication/futex.h"
 #include "replication/supervisor/processes.h"
 #include "replication/supervisor/sentence.h"
 #include "replication/supervisor/supervisor.h"
@@ -23,6 +24,7 @@ using replication::Role;
 constexpr int64_t kFollowersFinishMs = 2000;
 constexpr int64_t kKillingPatienceMs = 10000;
 constexpr int64_t kPromotionPatienceMs = 1000;
+constexpr uint64_t kEndAskedNs = 10'000'000'000;
 constexpr int kNobodySpared = -1;
 
 }  // namespace
@@ -70,6 +72,9 @@ void Supervisor::forward_to(int id, int signal) {
       would_die_of(target, signal)) {
     control().exit_status.store(128 + signal);
     control().phase.store(GroupPhase::kEnding);
+  }
+  if (id == leader()) {
+    control().end_asked_until_ns.store(replication::monotonic_ns() + kEndAskedNs);
   }
   forwarded_signal_ = signal;
   kill(target, signal);
