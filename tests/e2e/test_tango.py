@@ -29,6 +29,14 @@ class TangoTest(unittest.TestCase):
         command = [paths.tango_test_binary(), "test", "-nodb", "-dlist", "a/b/c",
                    "-ORBendPoint", f"giop:tcp::{self.port}"]
         self.group = self.enterContext(group.Group(self, command, port=self.port))
+        # TangoTest kills itself where a signal meets it before its devices exist.
+        processes.await_true(self.device_answers, 30, "the device answers")
+
+    def device_answers(self):
+        try:
+            return device_state(self.port)
+        except AssertionError:
+            return None
 
     def test_a_stock_client_does_not_notice_that_leaders_die(self):
         with stock_client.StockClient([PYTHON, HERE / "tango_load.py", str(self.port)], self.port,
