@@ -18,6 +18,9 @@ Replay replay;
 namespace {
 
 constexpr int kPumpBatch = 1024;  // entries in one go, so that the lock is free in between
+// A thread that keeps its place in the log may hold a lock that nobody orders and that the one before
+// it needs. After so long without any progress it goes on.
+constexpr uint64_t kStrictOrderPatienceNs = 20'000'000;
 constexpr uint64_t kSleepNs = 200'000'000;  // a lost wake-up costs this, not the group
 
 thread_local constinit Waiter this_waiter;
@@ -40,10 +43,33 @@ void Replay::start(uint64_t begin) {
   send_links_ = map_array<uint32_t>(kWindow);
   send_slots_ = map_array<uint32_t>(kWindow);
   consumed_bits_ = map_array<uint64_t>(kWindow / 64);
-  gate_bits_ = map_array<uint64_t>(kWindow / 64);
+  sends_.map();
+  thread_decisions_.map();
   records_ = map_array<ActivityRecord>(kRecords);
   read_position_ = begin;
   low_.store(begin, std::memory_order_release);
+}
+
+// --- sets of positions ---
+
+void PositionSet::map() { bits_ = map_array<uint64_t>(kWindow / 64); }
+
+void PositionSet::add(uint64_t position) {
+  bits_[position % kWindow / 64] |= 1ull << (position % 64);
+  if (lowest_ == kNoPosition) lowest_ = position;
+}
+
+bool PositionSet::remove(uint64_t position, uint64_t end) {
+  bits_[position % kWindow / 64] &= ~(1ull << (position % 64));
+  if (position != lowest_) return false;
+  lowest_ = kNoPosition;
+  for (uint64_t at = position + 1; at < end; at = (at / 64 + 1) * 64) {
+    const uint64_t later = bits_[at % kWindow / 64] >> (at % 64);
+    if (later == 0) continue;
+    lowest_ = at + static_cast<uint64_t>(__builtin_ctzll(later));
+    break;
+  }
+  return true;
 }
 
 // --- waiting ---
@@ -156,9 +182,10 @@ const stm::LogEntry& Replay::entry_at(uint64_t position) const {
 // --- what has been consumed ---
 
 void Replay::consumed_locked(uint64_t position) {
-  const uint64_t bit_of_it = 1ull << (position % 64);
-  consumed_bits_[position % kWindow / 64] |= bit_of_it;
-  if ((gate_bits_[position % kWindow / 64] & bit_of_it) != 0) open_gate_locked(position);
+  consumed_bits_[position % kWindow / 64] |= 1ull << (position % 64);
+  const bool send_changed = sends_.remove(position, read_position_);
+  const bool decision_changed = thread_decisions_.remove(position, read_position_);
+  if (send_changed || decision_changed) wake_gated_locked();
   uint64_t low = low_.load(std::memory_order_relaxed);
   if (position != low) return;
   while (low < read_position_) {
@@ -193,29 +220,23 @@ void Replay::consumed(uint64_t position) {
 }
 
 bool Replay::deliverable(uint64_t position) const {
-  return lowest_gate_ > position;  // kNoPosition is above all
+  return sends_.lowest() > position && thread_decisions_.lowest() > position;
 }
 
-// The entry at `position` holds nothing back any more.
-void Replay::open_gate_locked(uint64_t position) {
-  gate_bits_[position % kWindow / 64] &= ~(1ull << (position % 64));
-  if (position != lowest_gate_) return;
-  lowest_gate_ = kNoPosition;
-  for (uint64_t at = position + 1; at < read_position_; at = (at / 64 + 1) * 64) {
-    const uint64_t later = gate_bits_[at % kWindow / 64] >> (at % 64);
-    if (later == 0) continue;
-    lowest_gate_ = at + static_cast<uint64_t>(__builtin_ctzll(later));
-    break;
-  }
-  for (Waiter** link = &gated_.first; *link != nullptr;) {
-    Waiter& waiter = **link;
-    if (deliverable(waiter.gate)) {
-      dequeue(waiter);  // *link is the next one now
-      wake(waiter);
-    } else {
-      link = &waiter.next;
+void Replay::wake_gated_locked() {
+  const auto wake_those = [this](WaitQueue& queue, auto may_go) {
+    for (Waiter** link = &queue.first; *link != nullptr;) {
+      Waiter& waiter = **link;
+      if (may_go(waiter.gate)) {
+        dequeue(waiter);  // *link is the next one now
+        wake(waiter);
+      } else {
+        link = &waiter.next;
+      }
     }
-  }
+  };
+  wake_those(gated_, [this](uint64_t gate) { return deliverable(gate); });
+  wake_those(behind_, [this](uint64_t gate) { return thread_decisions_.lowest() > gate; });
   if (pollers_gated_) {
     pollers_gated_ = false;
     wake_pollers_locked();
@@ -330,6 +351,7 @@ Replay::Step Replay::next_decision(uint64_t activity, uint32_t step, stm::LogEnt
     ActivityRecord* record = find(activity, true);
     if (!record->queue.empty()) {
       *position = record->queue.head;
+      await_order_locked(activity, *position);
       pop_locked(record->queue);
       const bool idle = record->queue.empty() && record->waiters.first == nullptr;
       if (idle) release(record);
@@ -348,6 +370,26 @@ Replay::Step Replay::next_decision(uint64_t activity, uint32_t step, stm::LogEnt
     }
     if (pump_locked() > 0) continue;
     wait_locked(record->waiters, 0);
+  }
+}
+
+// Whether the decision at `position` is next: for one of the application's own threads, when all
+// before it have been consumed; for a request, when those of such threads have.
+bool Replay::in_order_locked(uint64_t activity, uint64_t position) const {
+  if (is_request(activity)) return thread_decisions_.lowest() > position;
+  return low_.load(std::memory_order_relaxed) >= position;
+}
+
+void Replay::await_order_locked(uint64_t activity, uint64_t position) {
+  while (!in_order_locked(activity, position)) {
+    const uint64_t low = low_.load(std::memory_order_relaxed);
+    if (is_request(activity)) {
+      this_waiter.gate = position;
+      if (!wait_locked(behind_, kStrictOrderPatienceNs) && low_.load() == low) return;
+    } else {
+      if (position < late_at_) late_at_ = position;
+      if (!wait_locked(late_, kStrictOrderPatienceNs) && low_.load() == low) return;
+    }
   }
 }
 
@@ -463,9 +505,10 @@ void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
       diverge("entry %llu is of a kind (%u) that this version does not know",
               static_cast<unsigned long long>(position), entry.kind);
   }
-  if (static_cast<Kind>(entry.kind) == kSend || !is_request(entry.activity)) {
-    gate_bits_[position % kWindow / 64] |= 1ull << (position % 64);
-    if (lowest_gate_ == kNoPosition) lowest_gate_ = position;
+  if (static_cast<Kind>(entry.kind) == kSend) {
+    sends_.add(position);
+  } else if (!is_request(entry.activity)) {
+    thread_decisions_.add(position);
   }
   ActivityRecord* record = find(entry.activity, true);
   append_to(record->queue, position);

@@ -16,10 +16,13 @@
 // than kWindow entries ahead of it: memory is bounded.
 //
 // Causality: a received chunk is delivered only when every send that stands before it in the log has
-// been reached here (DESIGN 4.3), and every decision of the application's own threads has been made.
-// The leader logs a send before it happens and a receive after it happened, so log order contains
-// the order that a client can see; and a request finds what such a thread had left for it, also
-// where no lock says so.
+// been reached here (DESIGN 4.3). The leader logs a send before it happens and a receive after it
+// happened, so log order contains the order that a client can see.
+//
+// Requests run side by side, the application's own threads do not: their decisions keep their places
+// in the log among all others, and chunks wait for them too. So a request finds what such a thread
+// had left for it (a generator, a poller of hardware) also where no lock says so. This is a help and
+// no promise: it gives way where it would hold replay up (kStrictOrderPatienceNs).
 //
 // Thread safety: everything is under one lock; waits happen outside it.
 #pragma once
@@ -62,6 +65,20 @@ struct PositionQueue {
   uint64_t head = kNoPosition;
   uint64_t tail = kNoPosition;
   bool empty() const { return head == kNoPosition; }
+};
+
+// Positions in the window, and the lowest of them.
+class PositionSet {
+ public:
+  void map();
+  uint64_t lowest() const { return lowest_; }  // kNoPosition: empty
+  void add(uint64_t position);  // above all that are in it
+  // Positions from `end` on were never added. True if the lowest changed.
+  bool remove(uint64_t position, uint64_t end);
+
+ private:
+  uint64_t* bits_ = nullptr;  // [kWindow / 64]
+  uint64_t lowest_ = kNoPosition;
 };
 
 class Replay {
@@ -156,7 +173,9 @@ class Replay {
   void dispatch(uint64_t position, const stm::LogEntry& entry);
   void enqueue(WaitQueue& queue, Waiter& waiter);
   void dequeue(Waiter& waiter);
-  void open_gate_locked(uint64_t position);
+  void wake_gated_locked();
+  bool in_order_locked(uint64_t activity, uint64_t position) const;
+  void await_order_locked(uint64_t activity, uint64_t position);
 
   static constexpr uint32_t kBuckets = 4096;
   static constexpr uint32_t kRecords = kWindow + 4096;
@@ -169,13 +188,14 @@ class Replay {
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
   uint32_t* send_slots_ = nullptr;  // [kWindow] slot + 1 of a send's connection; 0: none or reached
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
-  uint64_t* gate_bits_ = nullptr;    // [kWindow / 64] entries that hold later chunks back
-  uint64_t lowest_gate_ = kNoPosition;  // the lowest of them
+  PositionSet sends_;                // not reached yet
+  PositionSet thread_decisions_;     // not consumed yet, of the application's own threads
   ActivityRecord* records_ = nullptr;
   ActivityRecord* free_records_ = nullptr;
   uint32_t fresh_records_ = 0;
   ActivityRecord* buckets_[kBuckets] = {};
   WaitQueue gated_;                  // threads with a chunk that is not deliverable yet
+  WaitQueue behind_;                 // requests that wait for a thread's decision before theirs
   WaitQueue accepting_;              // threads with a connection that is not acceptable yet
   WaitQueue pollers_;
   std::atomic<uint64_t> unread_notices_{0};
