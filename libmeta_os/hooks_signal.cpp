@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hooks: signals. A thread that waits for a signal takes it as a value, through ValueFacet. The rest
-// are seams only: masks and sending pass straight to libc, and when a handler runs is nothing that a
-// style can order.
+// Hooks: signals. A thread that waits for a signal takes it as a value, through ValueFacet. The
+// rest are seams only: masks and sending pass straight to libc, and when a handler runs is nothing
+// that a style can order.
 #include <errno.h>
 
 #include "libmeta_os/hooks.h"

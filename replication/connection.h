@@ -3,12 +3,10 @@
 // A replicated connection: the MetaSocket behind an accepted (or opened) stream socket.
 //
 // In the leader it is the kernel's socket, with every byte in the log: received bytes land in
-// stable
-// memory first, are published, then given to the server; bytes to be sent are published, then
-// handed
-// to the kernel. In a follower the descriptor is virtual: receives come from the log, sends are
-// compared with the log and dropped. The follower holds a duplicate of the socket, so it can go on
-// from the kernel's byte counts when it becomes the leader.
+// stable memory first, are published, then given to the server; bytes to be sent are published,
+// then handed to the kernel. In a follower the descriptor is virtual: receives come from the log,
+// sends are compared with the log and dropped. The follower holds a duplicate of the socket, so it
+// can go on from the kernel's byte counts when it becomes the leader.
 //
 //   leader:   recv → landing buffer → payload, entry Receive → server
 //             send → payload, entry Send → kernel → outcome of the entry

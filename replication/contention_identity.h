@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The identity of a contention point: named by the decision that first ordered it, so it is the
-// same
-// in every replica although addresses are not. Kept in the object's tag (32 bits, never 0).
+// same in every replica although addresses are not. Kept in the object's tag (32 bits, never 0).
 #pragma once
 
 #include <atomic>

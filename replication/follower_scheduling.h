@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where and when a follower runs: on one processor, in the batch class with a long slice, so that it
-// takes no time from the leader and its clients when they need it. Nothing here needs a privilege,
-// and all of it is undone at a promotion.
+// Where and when a follower runs: on one processor, in the batch class with a long slice, so that
+// it takes no time from the leader and its clients when they need it. Nothing here needs a
+// privilege, and all of it is undone at a promotion.
 //
 // Thread safety: one thread at a time, the steward.
 #pragma once

@@ -3,8 +3,7 @@
 // What the kernel knows of a connection, and how a descriptor comes over from another process.
 //
 // Facts measured on TCP sockets (DESIGN 4.5): consumed = tcpi_bytes_received - SIOCINQ, less one
-// for
-// a FIN; handed over = tcpi_bytes_acked + SIOCOUTQ, plus one after our own shutdown(SHUT_WR) is
+// for a FIN; handed over = tcpi_bytes_acked + SIOCOUTQ, plus one after our own shutdown(SHUT_WR) is
 // acknowledged, and one for the SYN of a connection that we opened.
 //
 // Thread safety: none needed; system calls only. Nothing here enters a hook.

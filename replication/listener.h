@@ -4,8 +4,7 @@
 //
 // The leader binds it; the others take a duplicate of the very same kernel socket when they reach
 // their own bind, so ports agree and killing the leader closes nothing. Only the leader accepts
-// from
-// the kernel; a follower's accept takes the logged connections, or says EAGAIN.
+// from the kernel; a follower's accept takes the logged connections, or says EAGAIN.
 //
 // Thread safety: any thread; the queue is under the replay lock. Source: DESIGN 4.5.
 #pragma once

@@ -4,9 +4,8 @@
 //
 // The mutex itself holds identity and number of acquisitions (mutex_tag.h); both change only while
 // it is held. cond_wait is a release and a re-acquisition whose result is part of the decision; in
-// a
-// follower nobody waits on the real condition, so no wake-up can be lost or come too early. When a
-// follower in such a wait becomes the leader, the wait returns once spuriously: its waker may
+// a follower nobody waits on the real condition, so no wake-up can be lost or come too early. When
+// a follower in such a wait becomes the leader, the wait returns once spuriously: its waker may
 // already have been replayed.
 #include <errno.h>
 

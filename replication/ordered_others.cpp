@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ordered spin locks, barriers and once controls: objects without room for a tag; their identity
-// and
-// count stand in a table by address (object_table.h).
+// and count stand in a table by address (object_table.h).
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
 #include "replication/contention_identity.h"

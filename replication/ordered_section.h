@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ordered sections: calls into the ORB on behalf of the application whose order shows in replies,
-// as
-// object activation, which hands out object ids; and whether a request finds its object
-// (DESIGN 4.1).
+// as object activation, which hands out object ids; and whether a request finds its object (DESIGN
+// 4.1).
 //
 // All sections change one thing, the object table, whose version is the number of sections
 // completed. A request's look-up happens at one version: it is a decision. In the leader a section

@@ -3,11 +3,9 @@
 // The preload's entry: what libauxin.so does when it is loaded.
 //
 // Without a group it observes: join points and locks are counted, nothing is changed. In a group
-// the
-// process becomes the replica as soon as an ORB is loaded that a join-point map names: at load for
-// a
-// server that is linked to it, at a dlopen for others. Until then (a wrapper shell, env, setsid) it
-// does nothing and hands the environment on.
+// the process becomes the replica as soon as an ORB is loaded that a join-point map names: at load
+// for a server that is linked to it, at a dlopen for others. Until then (a wrapper shell, env,
+// setsid) it does nothing and hands the environment on.
 //
 // Runs before main on the only thread; modules_changed runs on the thread that called dlopen.
 #include <dlfcn.h>

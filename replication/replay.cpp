@@ -18,8 +18,8 @@ Replay replay;
 namespace {
 
 constexpr int kPumpBatch = 1024;  // entries in one go, so that the lock is free in between
-// A thread that keeps its place in the log may hold a lock that nobody orders and that the one before
-// it needs. After so long without any progress it goes on.
+// A thread that keeps its place in the log may hold a lock that nobody orders and that the one
+// before it needs. After so long without any progress it goes on.
 constexpr uint64_t kStrictOrderPatienceNs = 20'000'000;
 constexpr uint64_t kSleepNs = 200'000'000;  // a lost wake-up costs this, not the group
 

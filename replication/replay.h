@@ -5,8 +5,7 @@
 // One pump thread reads the log in order, in batches, and hands each entry to whom it belongs: an
 // activity's queue of decisions, a connection's queue of received chunks, a listener's queue of
 // accepted connections. The application's threads take entries from the queue they need and sleep
-// on
-// a word of their own when it is empty. Entries stay in the log; queues are chains of positions.
+// on a word of their own when it is empty. Entries stay in the log; queues are chains of positions.
 //
 //   log ─▶ pump ─▶ activity A: Acquire, Value, Send …   ◀─ thread that runs A
 //               ─▶ connection c: Receive, Receive …       ◀─ thread in recv or poll on c
@@ -15,14 +14,14 @@
 // `position` (the low-water mark) is the lowest position not yet consumed. The pump never runs more
 // than kWindow entries ahead of it: memory is bounded.
 //
-// Causality: a received chunk is delivered only when every send that stands before it in the log has
-// been reached here (DESIGN 4.3). The leader logs a send before it happens and a receive after it
-// happened, so log order contains the order that a client can see.
+// Causality: a received chunk is delivered only when every send that stands before it in the log
+// has been reached here (DESIGN 4.3). The leader logs a send before it happens and a receive after
+// it happened, so log order contains the order that a client can see.
 //
-// Requests run side by side, the application's own threads do not: their decisions keep their places
-// in the log among all others, and chunks wait for them too. So a request finds what such a thread
-// had left for it (a generator, a poller of hardware) also where no lock says so. This is a help and
-// no promise: it gives way where it would hold replay up (kStrictOrderPatienceNs).
+// Requests run side by side, the application's own threads do not: their decisions keep their
+// places in the log among all others, and chunks wait for them too. So a request finds what such a
+// thread had left for it (a generator, a poller of hardware) also where no lock says so. This is a
+// help and no promise: it gives way where it would hold replay up (kStrictOrderPatienceNs).
 //
 // Thread safety: everything is under one lock; waits happen outside it.
 #pragma once

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The descriptor facet of the semi-active style: which sockets become replicated ones, and polls
-// over
-// descriptors of which some are virtual (DESIGN 4.5).
+// over descriptors of which some are virtual (DESIGN 4.5).
 //
 // A socket is replicated when the ORB binds it or connects it on behalf of an activity. In a
-// follower
-// a poll sleeps on the real descriptors and on an event descriptor that the pump writes when a
-// virtual one of the set may have become ready.
+// follower a poll sleeps on the real descriptors and on an event descriptor that the pump writes
+// when a virtual one of the set may have become ready.
 #pragma once
 
 #include "libmeta_os/facets.h"

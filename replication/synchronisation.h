@@ -4,9 +4,8 @@
 // replica in the order in which the leader acquired them (DESIGN 4.3).
 //
 // An ordered acquisition is one log entry, published after the real lock was taken and before it
-// can
-// be released, and the acquisition's number is kept in the lock. A follower waits for its turn and
-// then takes its own real lock, uncontended. Threads without an activity are not ordered.
+// can be released, and the acquisition's number is kept in the lock. A follower waits for its turn
+// and then takes its own real lock, uncontended. Threads without an activity are not ordered.
 #pragma once
 
 #include "libmeta_os/facets.h"

@@ -3,9 +3,8 @@
 // Turns: a follower's thread waits until the acquisition before its own has happened.
 //
 // The number of acquisitions so far stands in the object itself (mutex_tag.h). Only the thread
-// whose
-// turn is next is woken: it sleeps with bit (n mod 32) of its number. Where nobody waits, passing a
-// turn costs one load.
+// whose turn is next is woken: it sleeps with bit (n mod 32) of its number. Where nobody waits,
+// passing a turn costs one load.
 //
 // Thread safety: any thread. Source: DESIGN 4.4 (wake only the next in turn).
 #pragma once

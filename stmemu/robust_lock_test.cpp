@@ -17,8 +17,7 @@
 #include "stmemu/test_memory.h"
 
 // ThreadSanitizer of g++ 12 does not know pthread_mutex_clocklock, and what dead owners leave
-// behind
-// it takes for misuse.
+// behind it takes for misuse.
 extern "C" const char* __tsan_default_options();
 const char* __tsan_default_options() { return "report_mutex_bugs=0"; }
 

@@ -17,8 +17,7 @@
 #include "stmemu/test_memory.h"
 
 // Writers of two laps are ordered by the reading process's release, which ThreadSanitizer, looking
-// at
-// one process, cannot see.
+// at one process, cannot see.
 extern "C" const char* __tsan_default_suppressions();
 const char* __tsan_default_suppressions() { return "race:with_payload\n"; }
 
