@@ -124,5 +124,7 @@ def preloaded(program, _directory):
 
 
 def as_group_of_one(program, directory):
+    # A program becomes a replica because an ORB is loaded: with it, the engine has every call.
     return [paths.program("auxin"), "run", "--replicas", "1", "--state-dir",
-            str(pathlib.Path(directory) / "state"), "--", str(program)], dict(os.environ)
+            str(pathlib.Path(directory) / "state"), "--", str(program)], {
+                **os.environ, "LD_PRELOAD": "libomniORB4.so.2"}

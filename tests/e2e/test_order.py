@@ -60,6 +60,9 @@ class OrderTest(ProbeCase):
     def test_semaphores(self):
         self.assert_history(self.race(["by_semaphore"]))
 
+    def test_semaphores_of_the_orbs_thread_library(self):
+        self.assert_history(self.race(["by_omni_semaphore"]))
+
     def test_spin_locks(self):
         self.assert_history(self.race(["by_spin_lock"]))
 

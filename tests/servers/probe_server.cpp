@@ -173,6 +173,16 @@ class ProbeServant : public POA_probing::Probe {
     sem_post(&semaphore_);
     return place;
   }
+  CORBA::ULong by_omni_semaphore(CORBA::ULong token) override {
+    omni_semaphore_.wait();
+    const CORBA::ULong place = ++omni_semaphore_count_;
+    {
+      std::lock_guard<std::mutex> hold(history_lock_);
+      record(token);
+    }
+    omni_semaphore_.post();
+    return place;
+  }
   CORBA::ULong by_spin_lock(CORBA::ULong token) override {
     pthread_spin_lock(&spin_);
     const CORBA::ULong place = ++spin_count_;
@@ -399,6 +409,8 @@ class ProbeServant : public POA_probing::Probe {
   CORBA::ULong read_write_count_ = 0;
   sem_t semaphore_;
   CORBA::ULong semaphore_count_ = 0;
+  omni_semaphore omni_semaphore_{1};
+  CORBA::ULong omni_semaphore_count_ = 0;
   pthread_spinlock_t spin_;
   CORBA::ULong spin_count_ = 0;
   std::timed_mutex timed_lock_;
