@@ -14,6 +14,8 @@ namespace {
 
 constexpr uint64_t kEntriesAhead = 1 << 16;
 constexpr uint64_t kPayloadAhead = 8 << 20;
+constexpr uint64_t kEntriesMapped = 1 << 14;   // in this process, ahead of the log's end
+constexpr uint64_t kPayloadMapped = 2 << 20;
 constexpr uint64_t kPauseNs = 200'000;
 constexpr uint64_t kJoinPauseNs = 50'000;  // per receive, while somebody catches up
 
@@ -124,6 +126,18 @@ void reserve_log_ahead() {
   replica->memory().reserve_log(
       std::min(replica->log().end() + kEntriesAhead, layout.entry_capacity),
       std::min(replica->log().payload_end() + kPayloadAhead, layout.payload_size_bytes));
+  static uint64_t entries_mapped = 0, payload_mapped = 0;
+  if (const uint64_t end = replica->log().end(); end + kEntriesMapped / 2 > entries_mapped) {
+    const uint64_t from = std::max(end, entries_mapped);
+    entries_mapped = end + kEntriesMapped;
+    replica->memory().map_entries_ahead(from % layout.entry_capacity, entries_mapped - from);
+  }
+  if (const uint64_t end = replica->log().payload_end();
+      end + kPayloadMapped / 2 > payload_mapped) {
+    const uint64_t from = std::max(end, payload_mapped);
+    payload_mapped = end + kPayloadMapped;
+    replica->memory().map_payload_ahead(from % layout.payload_size_bytes, payload_mapped - from);
+  }
 }
 
 void hold_back_for_followers() {

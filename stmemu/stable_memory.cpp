@@ -343,6 +343,34 @@ bool StableMemory::reserve_log(uint64_t entries, uint64_t payload_bytes) {
                       payload_offset(layout_));
 }
 
+namespace {
+
+// Linux 5.14 and later; earlier ones refuse, and pages are mapped one by one as they are touched.
+void populate(char* begin, char* end) {
+  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE
+  const auto page = reinterpret_cast<uintptr_t>(begin) & ~uintptr_t{kPageSizeBytes - 1};
+  if (reinterpret_cast<uintptr_t>(end) <= page) return;
+  const int error = errno;
+  madvise(reinterpret_cast<void*>(page), reinterpret_cast<uintptr_t>(end) - page, kPopulateWrite);
+  errno = error;
+}
+
+}  // namespace
+
+void StableMemory::map_entries_ahead(uint64_t first, uint64_t count) {
+  const uint64_t reserved = std::min(reserved_entries_, layout_.entry_capacity);
+  const uint64_t last = std::min(first + count, reserved);
+  char* base = static_cast<char*>(entries());
+  if (first < last) populate(base + first * kSlotSizeBytes, base + last * kSlotSizeBytes);
+}
+
+void StableMemory::map_payload_ahead(uint64_t first_byte, uint64_t size_bytes) {
+  const uint64_t last =
+      std::min({first_byte + size_bytes, reserved_payload_, layout_.payload_size_bytes});
+  char* base = static_cast<char*>(payload());
+  if (first_byte < last) populate(base + first_byte, base + last);
+}
+
 // One ring of `limit` units: storage for the first `wanted`, if possible for a good many more.
 bool StableMemory::reserve_part(uint64_t* reserved, uint64_t wanted, uint64_t limit,
                                 uint64_t unit_size_bytes, uint64_t start) {

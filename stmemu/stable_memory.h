@@ -66,6 +66,12 @@ class StableMemory {
   // One thread at a time. Keeps errno. Storage is taken 16 MiB ahead of what is asked for.
   bool reserve_log(uint64_t entries, uint64_t payload_bytes);
 
+  // Maps the storage of `count` entries from ring index `first` on into this process, so that no
+  // appender takes a page fault there (and the same for payload bytes). A hint: it may do nothing,
+  // and only reaches to the ring's end. Any thread; keeps errno; may take some microseconds a page.
+  void map_entries_ahead(uint64_t first, uint64_t count);
+  void map_payload_ahead(uint64_t first_byte, uint64_t size_bytes);
+
  private:
   bool reserve_part(uint64_t* reserved, uint64_t wanted, uint64_t limit, uint64_t unit_size_bytes,
                     uint64_t start);
