@@ -66,6 +66,9 @@ extern "C" int probe_server_start(const char* object_key) {
 }
 
 extern "C" void probe_server_use_table() {
+  omni_semaphore gate(1);
+  gate.wait();
+  gate.post();
   const PortableServer::POA_var root = adapter("RootPOA");
   CORBA::PolicyList policies;
   policies.length(1);
