@@ -88,6 +88,16 @@ def built_programs():
                 if program.exists()}
 
 
+def kill_those_in(directory):
+    """SIGKILL to every process that works in the directory, which is one run's alone."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if entry.readlink() == pathlib.Path(directory):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:
+            pass  # it ended meanwhile, or is somebody else's
+
+
 def verdict(program, how):
     """Runs one program in its own directory and session; returns the suite's word for its end."""
     directory = paths.scratch_dir("auxin-test-posix-")
@@ -105,6 +115,7 @@ def verdict(program, how):
     except ProcessLookupError:
         pass
     process.wait()
+    kill_those_in(directory)  # a replica outlives a supervisor that was killed
     shutil.rmtree(directory, ignore_errors=True)
     return said
 
