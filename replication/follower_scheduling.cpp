@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/follower_scheduling.h"
 
-#include <fcntl.h>
 #include <sched.h>
 
 #include "replication/futex.h"
+#include "replication/numbered_entries.h"
 #include "replication/replica.h"
 
 namespace auxin::replication {
@@ -46,37 +46,6 @@ void to_normal(long tid) {
               reinterpret_cast<long>(&cpus_before));
 }
 
-// Calls visit for each thread of the process.
-template <typename Visit>
-void for_each_thread(Visit visit) {
-  const char path[] = "/proc/self/task";
-  const long directory = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path),
-                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return;
-  struct Entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t length;
-    uint8_t type;
-    char name[1];
-  };
-  alignas(8) char buffer[4096];
-  for (;;) {
-    const long size =
-        raw_syscall(SYS_getdents64, directory, reinterpret_cast<long>(buffer), sizeof buffer);
-    if (size <= 0) break;
-    for (long at = 0; at < size;) {
-      const Entry* entry = reinterpret_cast<const Entry*>(buffer + at);
-      long tid = 0;
-      for (const char* digit = entry->name; *digit >= '0' && *digit <= '9'; ++digit)
-        tid = tid * 10 + (*digit - '0');
-      if (tid > 0) visit(tid);
-      at += entry->length;
-    }
-  }
-  raw_syscall(SYS_close, directory);
-}
-
 }  // namespace
 
 void schedule_as_follower() {
@@ -105,7 +74,7 @@ void schedule_as_leader() {
   // Again while there were any: a thread that is just being made inherits its maker's.
   for (int round = 0; round < 8; ++round) {
     bool found = false;
-    for_each_thread([&found](long tid) {
+    for_each_numbered_entry("/proc/self/task", [&found](int tid) {
       if (raw_syscall(SYS_sched_getscheduler, tid) != SCHED_BATCH) return;
       to_normal(tid);
       found = true;

@@ -2,7 +2,6 @@
 //
 // Connections that a dead leader had accepted and not yet published: its keeper still holds their
 // descriptors, so they are found there and logged as accepted (DESIGN 4.5, the gap at accept).
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include "replication/kernel_socket.h"
 #include "replication/listener.h"
 #include "replication/log_writer.h"
+#include "replication/numbered_entries.h"
 #include "replication/replica.h"
 
 namespace auxin::replication {
@@ -71,27 +71,10 @@ void Listener::adopt_orphans(int keeper_pid) {
   char* at = path + 6;
   while (count > 0) *at++ = digits[--count];
   memcpy(at, "/fd", 4);
-  const long directory =
-      raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path), O_RDONLY | O_DIRECTORY);
-  if (directory < 0) return;
-  alignas(8) char buffer[4096];
-  for (;;) {
-    const long size =
-        raw_syscall(SYS_getdents64, directory, reinterpret_cast<long>(buffer), sizeof buffer);
-    if (size <= 0) break;
-    for (long offset = 0; offset < size;) {
-      uint16_t length;
-      memcpy(&length, buffer + offset + 16, sizeof length);
-      int number = -1;
-      for (const char* digit = buffer + offset + 19; *digit >= '0' && *digit <= '9'; ++digit)
-        number = (number < 0 ? 0 : number) * 10 + (*digit - '0');
-      offset += length;
-      if (number < 0) continue;
-      const int copy = fetch_descriptor(keeper_pid, number);
-      if (copy >= 0) adopt(copy);
-    }
-  }
-  raw_syscall(SYS_close, directory);
+  for_each_numbered_entry(path, [keeper_pid](int number) {
+    const int copy = fetch_descriptor(keeper_pid, number);
+    if (copy >= 0) adopt(copy);
+  });
 }
 
 }  // namespace auxin::replication
