@@ -4,5 +4,6 @@
 namespace auxin::os {
 
 thread_local constinit int meta_depth = 0;
+thread_local constinit bool waits_reified = false;
 
 }  // namespace auxin::os

@@ -16,6 +16,9 @@ class MetaLevel {
   MetaLevel& operator=(const MetaLevel&) = delete;
 };
 
+// The calling thread's waits on conditions go to the synchronisation facet, whatever their mutex.
+extern thread_local constinit bool waits_reified;
+
 inline bool at_meta_level() { return meta_depth > 0; }
 
 }  // namespace auxin::os

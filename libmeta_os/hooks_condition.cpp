@@ -2,7 +2,7 @@
 //
 // Hooks: condition variables, and their C11 forms.
 //
-// A wait goes to the facet if its mutex is a contention point: libc releases and takes the mutex
+// A wait goes to the facet if its mutex is a contention point (or the thread says so, guard.h): libc releases and takes the mutex
 // inside, past the mutex hooks. A signal has no mutex and goes by its call site.
 #include <errno.h>
 
@@ -21,6 +21,7 @@ clockid_t clock_of(pthread_cond_t* cond) {
 }
 
 bool to_libc(pthread_mutex_t* mutex, CallSite site) {
+  if (waits_reified && !at_meta_level()) [[unlikely]] return false;
   return unselected(mutex_tag(mutex).load(std::memory_order_relaxed)) ||
          !mutex_reified(mutex, false, site);
 }

@@ -11,6 +11,7 @@ struct Offsets {
   int64_t strand;
   int64_t stream;
   int64_t strand_connection;
+  int64_t strand_address;
   int64_t connection_socket;
   int64_t output_marker;
   int64_t output_end;
@@ -36,6 +37,7 @@ bool bind_orb(const markers::JoinPointMap& map) {
                                Wanted{"giop_s.strand", &offsets.strand},
                                Wanted{"giop_s.stream", &offsets.stream},
                                Wanted{"strand.connection", &offsets.strand_connection},
+                               Wanted{"strand.address", &offsets.strand_address},
                                Wanted{"connection.socket", &offsets.connection_socket},
                                Wanted{"stream.output_marker", &offsets.output_marker},
                                Wanted{"stream.output_end", &offsets.output_end}}) {
@@ -62,6 +64,10 @@ bool request_of(uint64_t request_object, int* socket, uint32_t* request_id) {
 
 bool is_stream_of(uint64_t request_object, uint64_t stream) {
   return request_object != 0 && request_object + static_cast<uint64_t>(offsets.stream) == stream;
+}
+
+bool is_outgoing(uint64_t strand) {
+  return orb_bound() && strand != 0 && at<uint64_t>(strand, offsets.strand_address) != 0;
 }
 
 void* output_buffer(uint64_t stream, size_t* size_bytes) {

@@ -28,6 +28,9 @@ bool request_of(uint64_t request_object, int* socket, uint32_t* request_id);
 // True if `stream` is the one over which the request object replies (not one of a call out).
 bool is_stream_of(uint64_t request_object, uint64_t stream);
 
+// True if the strand is a connection that this process opened, for calls out.
+bool is_outgoing(uint64_t strand);
+
 // The fresh part of a stream's output buffer, whose bytes nobody has set: a reply's alignment
 // padding comes from there.
 void* output_buffer(uint64_t stream, size_t* size_bytes);

@@ -24,6 +24,7 @@ static_assert(AUXIN_ROLE_OUTPUT_BEGINS == static_cast<int>(Role::kOutputBegins))
 static_assert(AUXIN_ROLE_MUTEX_FACTORY == static_cast<int>(Role::kMutexFactory));
 static_assert(AUXIN_ROLE_PLAIN == static_cast<int>(Role::kPlain));
 static_assert(AUXIN_ROLE_CONTENTION_ENDS == static_cast<int>(Role::kContentionEnds));
+static_assert(AUXIN_ROLE_CONNECTION_CHOICE == static_cast<int>(Role::kConnectionChoice));
 
 namespace {
 

@@ -32,8 +32,9 @@ enum class Role : uint16_t {
   kPlain,             // an annotation of the user's
   kContentionEnds,    // inside a kContentionPoint: what follows may be application code, and the
                       // ordered section ends here at the latest
+  kConnectionChoice,  // a connection for a call out is taken from the ORB's pool, or given back
 };
-inline constexpr uint16_t kRoleCount = 12;
+inline constexpr uint16_t kRoleCount = 13;
 
 struct Marker {
   Role role;

@@ -39,7 +39,7 @@ inline constexpr uint32_t kOutcomeBias = 1;             // outcome = bytes + 1
 enum class AcquireForm : uint16_t {
   kMutex = 1, kMutexTry, kMutexTimed, kCondWake, kRead, kReadTry, kReadTimed, kWrite, kWriteTry,
   kWriteTimed, kSemaphore, kSemaphoreTry, kSemaphoreTimed, kSpin, kSpinTry, kBarrier, kOnce,
-  kJoinPoint, kCondSpurious
+  kJoinPoint, kCondSpurious, kConnectionChoice
 };
 
 enum class ValueForm : uint16_t {

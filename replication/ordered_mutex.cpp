@@ -13,6 +13,7 @@
 #include "libmeta_os/guard.h"
 #include "libmeta_os/object_tag.h"
 #include "libmeta_os/real_calls.h"
+#include "replication/connection_choice.h"
 #include "replication/contention_identity.h"
 #include "replication/decision.h"
 #include "replication/replica.h"
@@ -39,14 +40,6 @@ int real_lock(pthread_mutex_t* mutex, const os::Deadline& deadline) {
   return deadline.clock == CLOCK_REALTIME
              ? os::real().pthread_mutex_timedlock(mutex, deadline.time)
              : os::real().pthread_mutex_clocklock(mutex, deadline.clock, deadline.time);
-}
-
-int real_wait(pthread_cond_t* cond, pthread_mutex_t* mutex, const os::Deadline& deadline) {
-  if (deadline.kind != os::Deadline::Kind::kAbsolute)
-    return os::real().pthread_cond_wait(cond, mutex);
-  return deadline.clock == CLOCK_REALTIME
-             ? os::real().pthread_cond_timedwait(cond, mutex, deadline.time)
-             : os::real().pthread_cond_clockwait(cond, mutex, deadline.clock, deadline.time);
 }
 
 AcquireForm form_of(const os::Deadline& deadline) {
@@ -89,7 +82,8 @@ void count_ordered(pthread_mutex_t* mutex) {
 
 // Without a tag there is no room for a number: robust and process-shared mutexes pass through.
 bool orderable(pthread_mutex_t* mutex) {
-  return os::tag_valid(os::mutex_tag(mutex).load(std::memory_order_relaxed));
+  const uint64_t tag = os::mutex_tag(mutex).load(std::memory_order_relaxed);
+  return os::tag_valid(tag) && os::tag_selected(tag);
 }
 
 }  // namespace
@@ -129,13 +123,14 @@ int OrderedSynchronisation::mutex_unlock(pthread_mutex_t* mutex, os::CallSite) {
 
 int OrderedSynchronisation::cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex,
                                       const os::Deadline& deadline, os::CallSite site) {
-  if (current_activity()->id == 0 || !orderable(mutex)) return real_wait(cond, mutex, deadline);
+  if (current_activity()->id == 0 || !orderable(mutex))
+    return wait_in_connection_choice(cond, mutex, deadline, site);
   count_ordered(mutex);
   Decision decision(site);
   if (replica->leads()) {
     stm::LogEntry none;
     decision.replay(&none);
-    const int result = real_wait(cond, mutex, deadline);
+    const int result = os::SynchronisationFacet::cond_wait(cond, mutex, deadline, site);
     log_acquisition(decision, mutex, AcquireForm::kCondWake, result);
     return result;
   }

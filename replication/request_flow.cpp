@@ -11,6 +11,7 @@
 #include "metamarkers/marker_stack.h"
 #include "replication/activity.h"
 #include "replication/connection.h"
+#include "replication/connection_choice.h"
 #include "replication/ordered_section.h"
 #include "replication/replay.h"
 #include "replication/replica.h"
@@ -109,12 +110,15 @@ bool on_enter(const markers::JoinPoint& point, const markers::Arguments& argumen
       }
       return true;
     case markers::Role::kSuppressed:
-      return !(replicated() && !replica->leads());
+      return !(replicated() && (!replica->leads() || req::is_outgoing(arguments.integer[0])));
     case markers::Role::kContentionPoint:
       if (flow.name_activities && replicated()) enter_ordered_section(point);
       return true;
     case markers::Role::kContentionEnds:
       if (flow.name_activities && replicated()) end_ordered_section();
+      return true;
+    case markers::Role::kConnectionChoice:
+      if (flow.name_activities && replicated()) enter_connection_choice();
       return true;
     default:
       return true;
@@ -136,6 +140,9 @@ void on_leave(const markers::JoinPoint& point, uint64_t) {
       return;
     case markers::Role::kContentionPoint:
       if (flow.name_activities && replicated()) leave_ordered_section();
+      return;
+    case markers::Role::kConnectionChoice:
+      if (flow.name_activities && replicated()) leave_connection_choice();
       return;
     case markers::Role::kOutputBegins: {
       if (!flow.define_output) return;

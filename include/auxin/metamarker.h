@@ -44,7 +44,8 @@ enum auxin_role {
   AUXIN_ROLE_OUTPUT_BEGINS = 8,    /* an output buffer was made ready */
   AUXIN_ROLE_MUTEX_FACTORY = 9,    /* mutexes created under it are contention points */
   AUXIN_ROLE_PLAIN = 10,           /* a mark for reports */
-  AUXIN_ROLE_CONTENTION_ENDS = 11  /* ends an enclosing AUXIN_ROLE_CONTENTION_POINT early */
+  AUXIN_ROLE_CONTENTION_ENDS = 11, /* ends an enclosing AUXIN_ROLE_CONTENTION_POINT early */
+  AUXIN_ROLE_CONNECTION_CHOICE = 12 /* takes a pooled connection for a call out, or returns it */
 };
 
 /* Auxin's side. Don't call these directly. */

@@ -57,9 +57,14 @@ class ValuesTest(ProbeCase):
 class OutgoingConnectionTest(ProbeCase):
     timeout_s = 200
 
-    # One caller at a time: which of its idle client connections the ORB takes for a call is not
-    # agreed (docs/limits.md).
     def test_a_call_to_another_server_happens_exactly_once_across_kills(self):
+        self.call_out_across_kills(callers=1)
+
+    # More than the five connections that the ORB opens to one server: callers wait for one.
+    def test_concurrent_calls_to_another_server_share_its_connections(self):
+        self.call_out_across_kills(callers=8)
+
+    def call_out_across_kills(self, callers):
         other_port = paths.free_port()
         there = giop.Reference.of_key("127.0.0.1", other_port, b"probe")
 
@@ -67,7 +72,7 @@ class OutgoingConnectionTest(ProbeCase):
             return probe.connection.call(
                 b"probe", "call_out", lambda out: out.reference(there).long(1)).long()
         with server.plain_probe(other_port):
-            with load.ProbeLoad(self.port, clients=1, step=step) as clients:
+            with load.ProbeLoad(self.port, clients=callers, step=step) as clients:
                 for _ in range(3):
                     clients.await_calls(60)
                     self.group.replace_leader()
@@ -77,6 +82,31 @@ class OutgoingConnectionTest(ProbeCase):
             with giop.Probe(other_port) as probe:
                 self.assertEqual(probe.number("counter"), total, "seen by the called server")
         self.assertIn(f"counter {total} ", self.assert_agreement())
+
+    def test_the_called_server_dies_and_returns_and_no_follower_is_lost(self):
+        other_port = paths.free_port()
+        there = giop.Reference.of_key("127.0.0.1", other_port, b"probe")
+        failures = []
+
+        def step(probe, client, turn):
+            try:
+                return probe.connection.call(
+                    b"probe", "call_out", lambda out: out.reference(there).long(1)).long()
+            except giop.SystemException as failure:
+                failures.append(failure)
+                return 0
+        pids = {replica["id"]: replica["pid"] for replica in self.group.status()["replicas"]}
+        with load.ProbeLoad(self.port, clients=8, step=step) as clients:
+            for _ in range(4):
+                with server.plain_probe(other_port):
+                    clients.await_calls(100)
+                clients.await_calls(20)
+        clients.assert_clean(self)
+        self.assertTrue(failures, "callers were told that the called server was gone")
+        self.group.await_caught_up()
+        self.assertEqual(
+            {replica["id"]: replica["pid"] for replica in self.group.status()["replicas"]}, pids)
+        self.assert_agreement()
 
 
 if __name__ == "__main__":
