@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "replication/supervisor/processes.h"
+#include "replication/supervisor/promotion_times.h"
 #include "replication/supervisor/sentence.h"
 #include "replication/supervisor/state_directory.h"
 
@@ -87,20 +88,17 @@ ReplicaReport read_replica(const ReplicaSlot& slot, int id, uint64_t log_end) {
 
 bool read_promotion(const PromotionRecord& record, PromotionReport* report) {
   for (int i = 0; i < kMostTries; ++i) {
-    const uint32_t before = record.sequence.load(std::memory_order_acquire);
-    if (before == 0) return false;
-    report->epoch = record.epoch;
-    report->from = record.from;
-    report->to = record.to;
-    report->detect_us = record.detect_us;
-    report->serve_us = record.serve_us;
-    report->at_realtime_ns = record.at_realtime_ns;
-    report->log_position = record.log_position;
-    const uint32_t reason = record.reason, basis = record.time_basis;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (before % 2 != 0 || record.sequence.load(std::memory_order_relaxed) != before) continue;
-    report->reason = reason == 0 ? "death" : reason == 1 ? "hang" : "hand-over";
-    report->since = basis == 0 ? "detection" : "death";
+    const auto read = supervisor::read_promotion(record);
+    if (!read) continue;
+    *report = PromotionReport{read->epoch,
+                              read->from,
+                              read->to,
+                              read->detect_us(),
+                              read->serve_us(),
+                              read->hang ? "hang" : "death",
+                              read->since_death() ? "death" : "detection",
+                              read->at_realtime_ns,
+                              read->log_position};
     return true;
   }
   return false;

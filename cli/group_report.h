@@ -35,7 +35,7 @@ struct PromotionReport {
   uint32_t epoch = 0;
   int from = -1, to = -1;
   uint64_t detect_us = 0, serve_us = 0;
-  std::string reason;        // death, hang, hand-over
+  std::string reason;        // death, hang
   std::string since;         // death (as the kernel knows it), detection
   uint64_t at_realtime_ns = 0;
   uint64_t log_position = 0;

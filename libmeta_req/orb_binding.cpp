@@ -10,6 +10,7 @@ struct Offsets {
   int64_t request_id;
   int64_t strand;
   int64_t stream;
+  int64_t operation;
   int64_t strand_connection;
   int64_t strand_address;
   int64_t connection_socket;
@@ -36,6 +37,7 @@ bool bind_orb(const markers::JoinPointMap& map) {
   for (const Wanted& wanted : {Wanted{"giop_s.request_id", &offsets.request_id},
                                Wanted{"giop_s.strand", &offsets.strand},
                                Wanted{"giop_s.stream", &offsets.stream},
+                               Wanted{"giop_s.operation", &offsets.operation},
                                Wanted{"strand.connection", &offsets.strand_connection},
                                Wanted{"strand.address", &offsets.strand_address},
                                Wanted{"connection.socket", &offsets.connection_socket},
@@ -68,6 +70,12 @@ bool is_stream_of(uint64_t request_object, uint64_t stream) {
 
 bool is_outgoing(uint64_t strand) {
   return orb_bound() && strand != 0 && at<uint64_t>(strand, offsets.strand_address) != 0;
+}
+
+const char* operation_of(uint64_t request_object) {
+  if (!orb_bound() || request_object == 0) return "";
+  const char* name = at<const char*>(request_object, offsets.operation);
+  return name != nullptr ? name : "";
 }
 
 void* output_buffer(uint64_t stream, size_t* size_bytes) {

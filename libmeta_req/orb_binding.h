@@ -31,6 +31,10 @@ bool is_stream_of(uint64_t request_object, uint64_t stream);
 // True if the strand is a connection that this process opened, for calls out.
 bool is_outgoing(uint64_t strand);
 
+// The name of the operation that the request object asks for; "": not known. The ORB's, valid as
+// long as the request.
+const char* operation_of(uint64_t request_object);
+
 // The fresh part of a stream's output buffer, whose bytes nobody has set: a reply's alignment
 // padding comes from there.
 void* output_buffer(uint64_t stream, size_t* size_bytes);

@@ -22,7 +22,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 2;
+inline constexpr uint32_t kControlVersion = 3;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -71,7 +71,7 @@ struct alignas(64) ThreadSlot {
   std::atomic<int32_t> tid;
   std::atomic<int32_t> pid;                // of the process whose thread it is
   uint32_t padding_word;
-  uint64_t padding[3];
+  char operation[24];                      // of the request that it works on, cut; "": not known
 };
 
 struct alignas(64) ReplicaSlot {
@@ -121,9 +121,10 @@ struct PromotionRecord {
   std::atomic<uint32_t> sequence;          // odd while written
   uint32_t epoch;
   int32_t from, to;                        // replica ids
-  uint32_t reason;                         // 0 death, 1 hang, 2 hand-over
-  uint32_t time_basis;  // 0: since detection; 1: since death as the kernel knows it
-  uint64_t detect_us, serve_us;            // since the time named by time_basis
+  uint32_t reason;                         // 0 death, 1 hang
+  int32_t from_pid;
+  uint64_t detected_ns, serving_ns;        // CLOCK_MONOTONIC
+  std::atomic<uint64_t> died_ns;           // as the kernel knows it, by the supervisor; 0: unknown
   uint64_t at_realtime_ns;
   uint64_t log_position;
 };
@@ -155,7 +156,7 @@ struct alignas(4096) GroupControl {
   std::atomic<int32_t> leader;             // replica id, -1: none
   std::atomic<int32_t> leader_pid;         // the process that leads: what a successor fences
   std::atomic<int32_t> leader_keeper_pid;  // and where its descriptors are kept
-  std::atomic<int32_t> nominee;            // who should take it, -1: anyone
+  std::atomic<int32_t> hung_pid;           // a leader that a follower killed for its silence
   std::atomic<uint32_t> promotion_count;
   std::atomic<uint32_t> rejoin_possible;   // 1: the log still reaches back to its start
   std::atomic<uint64_t> requests;          // by the leaders so far, monotonic

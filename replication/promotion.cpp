@@ -8,7 +8,9 @@
 
 #include "libmeta_os/counters.h"
 #include "libmeta_os/descriptor_table.h"
+#include "replication/activity.h"
 #include "replication/connection.h"
+#include "replication/divergence.h"
 #include "replication/follower_scheduling.h"
 #include "replication/futex.h"
 #include "replication/kill_points.h"
@@ -86,7 +88,7 @@ void fence(int id, int pid) {
 
 // --- the promotion record ---
 
-void record_promotion(int from, uint64_t detected_ns, uint64_t fenced_ns) {
+void record_promotion(int from, int from_pid, uint64_t detected_ns) {
   GroupControl& control = replica->control();
   const uint32_t index = control.promotion_count.load();
   PromotionRecord& record = control.promotions[index % kMaxPromotions];
@@ -94,15 +96,29 @@ void record_promotion(int from, uint64_t detected_ns, uint64_t fenced_ns) {
   record.epoch = control.epoch.load();
   record.from = from;
   record.to = replica->id();
-  record.reason = 0;
-  record.time_basis = 0;
-  record.detect_us = 0;
-  record.serve_us = (monotonic_ns() - detected_ns) / 1000;
-  (void)fenced_ns;
+  record.reason = control.hung_pid.load() == from_pid && from_pid > 0 ? 1 : 0;
+  record.from_pid = from_pid;
+  record.detected_ns = detected_ns;
+  record.serving_ns = monotonic_ns();
+  record.died_ns.store(0);
   record.at_realtime_ns = realtime_ns();
   record.log_position = replica->log().end();
   record.sequence.fetch_add(1);
   control.promotion_count.store(index + 1);
+}
+
+// The lowest entry that was not consumed is never reached here: this replica can't lead. It counts
+// as a divergence, so that replicas that all fail so do not take turns for ever.
+[[noreturn]] void fail_to_drain() {
+  stm::LogEntry entry{};
+  replica->log().read(replay.low(), &entry);
+  diverge("it can't lead: log entry %llu (kind %u, form %u, %s %llu, step %u) is not reached here",
+          static_cast<unsigned long long>(replay.low()), entry.kind, entry.call,
+          is_request(entry.activity) ? "a request of connection" : "activity",
+          static_cast<unsigned long long>(is_request(entry.activity)
+                                              ? activity_connection(entry.activity)
+                                              : entry.activity),
+          entry.step);
 }
 
 void carry_counts_over() {
@@ -152,17 +168,14 @@ bool promote() {
   GroupControl& control = replica->control();
   const uint64_t detected_ns = monotonic_ns();
   const int best = best_candidate();
-  if (best != replica->id()) {
-    control.nominee.store(best);
-    return false;
-  }
+  if (best != replica->id()) return false;
   const int from = control.leader.load();
   kill_point(KillPoint::kPromotionElected);
   replica->slot().role.store(Role::kPromoting);
   const int from_keeper = control.leader_keeper_pid.load();
-  if (from >= 0) fence(from, control.leader_pid.load());
+  const int from_pid = control.leader_pid.load();
+  if (from >= 0) fence(from, from_pid);
   announce_leader();  // from now on this process is to be fenced by the next
-  const uint64_t fenced_ns = monotonic_ns();
   kill_point(KillPoint::kPromotionFenced);
 
   replica->log().seal_holes();
@@ -196,8 +209,7 @@ bool promote() {
       last_low = replay.low();
       moved_ns = monotonic_ns();
     } else if (monotonic_ns() - moved_ns > kDrainPatienceNs) {
-      replica->leave_group(Role::kDead,
-                           "a promotion can't finish: a logged decision is not reached here");
+      fail_to_drain();
     }
   }
   kill_point(KillPoint::kPromotionDrained);
@@ -211,7 +223,7 @@ bool promote() {
   replica->slot().role.store(Role::kLeader);
   replica->slot().ready.store(1);
   control.phase.store(GroupPhase::kRunning);
-  record_promotion(from, detected_ns, fenced_ns);
+  record_promotion(from, from_pid, detected_ns);
   kill_point(KillPoint::kPromotionServing);
   return true;
 }

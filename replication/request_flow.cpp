@@ -55,6 +55,7 @@ void enter_application() {
   ThreadSlot* slot = replica->enter();
   slot->request_id.store(request_id.request, std::memory_order_relaxed);
   slot->activity_position.store(replica->log().end(), std::memory_order_relaxed);
+  strncpy(slot->operation, req::operation_of(request_object), sizeof slot->operation - 1);
   slot->activity.store(activity->id, std::memory_order_relaxed);
   if (meta_object != nullptr && activity->id != 0)
     meta_object->requestBeforeApplication(request_id);

@@ -133,7 +133,9 @@ void watch_leader() {
   if (patience_ns < uint64_t{control.settings.hang_ms} * 1'000'000) return;
   patience_ns = 0;
   const int pid = control.replicas[leader].pid.load();
-  if (pid > 0 && control.replicas[leader].life.seems_held()) raw_syscall(SYS_kill, pid, SIGKILL);
+  if (pid <= 0 || !control.replicas[leader].life.seems_held()) return;
+  control.hung_pid.store(pid);
+  raw_syscall(SYS_kill, pid, SIGKILL);
 }
 
 void tend_follower() {

@@ -75,8 +75,10 @@ void lead(replication::GroupControl& control, int id) {
     record.epoch = epoch;
     record.from = before;
     record.to = id;
-    record.detect_us = 100;
-    record.serve_us = 1500;
+    record.from_pid = 0;
+    record.detected_ns = 1'000'100'000;
+    record.serving_ns = 1'001'500'000;
+    record.died_ns = 1'000'000'000;
     record.sequence.fetch_add(1);
     control.promotion_count.fetch_add(1);
   }

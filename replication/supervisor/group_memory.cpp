@@ -33,7 +33,6 @@ void format_control(GroupControl& control, const std::string& name, const Settin
   control.phase.store(GroupPhase::kStarting);
   control.settings = settings;
   control.leader.store(-1);
-  control.nominee.store(-1);
   control.rejoin_possible.store(1);
   control.supervisor.format();
   control.leadership.format();

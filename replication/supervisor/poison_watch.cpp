@@ -52,8 +52,9 @@ void PoisonWatch::alive(int replica, uint32_t incarnation,
 
 std::string describe(const Poison& poison) {
   return fmt::format(
-      "request {} on connection {} (log position {}) killed replica {} by {} and replica {} by {}",
-      poison.request.request_id, replication::activity_connection(poison.request.activity),
+      "request {}{} on connection {} (log position {}) killed replica {} by {} and replica {} by {}",
+      poison.request.request_id,
+      poison.request.operation.empty() ? "" : " (" + poison.request.operation + ")", replication::activity_connection(poison.request.activity),
       poison.request.log_position, poison.first.replica, signal_name(poison.first.signal),
       poison.second.replica, signal_name(poison.second.signal));
 }

@@ -24,6 +24,7 @@ struct RequestInHand {
   uint64_t activity;       // replication/activity.h; only requests are given
   uint64_t log_position;   // of its last entry
   uint32_t request_id;
+  std::string operation;   // "": not known
 };
 
 struct Crash {
@@ -63,7 +64,7 @@ class PoisonWatch {
   std::map<uint64_t, Suspect> suspects_;  // by activity
 };
 
-// "request 7 on connection 3 (log position 1042) killed replica 0 by SIGSEGV and …".
+// "request 7 (withdraw) on connection 3 (log position 1042) killed replica 0 by SIGSEGV and …".
 std::string describe(const Poison& poison);
 
 }  // namespace auxin::supervisor

@@ -18,6 +18,7 @@
 #include "replication/activity.h"
 #include "replication/futex.h"
 #include "replication/supervisor/processes.h"
+#include "replication/supervisor/promotion_times.h"
 #include "replication/supervisor/sentence.h"
 #include "stmemu/check.h"
 
@@ -97,9 +98,11 @@ int Supervisor::run() {
   while (!result_) {
     std::vector<pollfd> entries = {{signals_.descriptor().get(), POLLIN, 0}};
     for (const ReplicaProcess& process : processes_) process.add_poll_entries(&entries);
+    if (deaths_.descriptor() >= 0) entries.push_back({deaths_.descriptor(), POLLIN, 0});
     poll(entries.data(), entries.size(), wait_timeout_ms());
     now_ms_ = steady_ms();
     take_signals();
+    listen_for_deaths();
     reap();
     look_at_phase();
     look_at_replicas();
@@ -339,7 +342,10 @@ void Supervisor::schedule_restart(int id) {
     const bool hope = std::any_of(processes_, processes_ + count_, [](const ReplicaProcess& other) {
       return other.runs() || other.restart_at_ms;
     });
-    if (!hope) stop_group("no replica is left that could go on");
+    if (!hope) {
+      stop_group(fmt::format("no replica is left that could go on; the last one said: {}",
+                             load_text(words.message)));
+    }
     return;
   }
   const int64_t delay_ms = process.back_off.ended(process.lived_ms(now_ms_));
@@ -353,7 +359,8 @@ std::vector<RequestInHand> Supervisor::requests_in_hand(int id) const {
     const uint64_t activity = thread.activity.load(std::memory_order_relaxed);
     if (!replication::is_request(activity)) continue;
     requests.push_back({activity, thread.activity_position.load(std::memory_order_relaxed),
-                        thread.request_id.load(std::memory_order_relaxed)});
+                        thread.request_id.load(std::memory_order_relaxed),
+                        load_text(thread.operation)});
   }
   return requests;
 }
@@ -418,26 +425,33 @@ void Supervisor::appear_ready() {
   }
 }
 
+void Supervisor::listen_for_deaths() {
+  deaths_.read();
+  std::vector<int> pids;
+  for (int id = 0; id < count_; ++id) {
+    if (const int pid = slot(id).pid.load(); pid > 0) pids.push_back(pid);
+  }
+  deaths_.watch(pids);
+}
+
 void Supervisor::tell_promotions() {
   const uint32_t count = control().promotion_count.load();
   if (count - promotions_told_ > replication::kMaxPromotions) {
     promotions_told_ = count - replication::kMaxPromotions;
   }
   while (promotions_told_ != count) {
-    const auto& record = control().promotions[promotions_told_ % replication::kMaxPromotions];
-    const uint32_t before = record.sequence.load(std::memory_order_acquire);
-    if (before % 2 != 0) return;  // being written: at the next look
-    const int from = record.from, to = record.to;
-    const uint32_t epoch = record.epoch;
-    const uint64_t detect_us = record.detect_us, serve_us = record.serve_us;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    if (record.sequence.load(std::memory_order_relaxed) != before) return;
+    auto& record = control().promotions[promotions_told_ % replication::kMaxPromotions];
+    if (!read_promotion(record)) return;  // being written: at the next look
     ++promotions_told_;
-    if (from < 0) continue;  // the first leadership of all
+    if (record.from < 0) continue;  // the first leadership of all
+    deaths_.read();
+    if (const uint64_t died_ns = deaths_.of(record.from_pid)) record.died_ns.store(died_ns);
+    const Promotion told = *read_promotion(record);
     progress_.event(fmt::format("replica {} leads now (epoch {}, after replica {}; noticed in {}, "
                                 "served in {})",
-                                to, epoch, from, describe_microseconds(detect_us),
-                                describe_microseconds(serve_us)));
+                                told.to, told.epoch, told.from,
+                                describe_microseconds(told.detect_us()),
+                                describe_microseconds(told.serve_us())));
   }
 }
 

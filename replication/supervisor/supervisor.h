@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "replication/supervisor/death_times.h"
 #include "replication/supervisor/group_start.h"
 #include "replication/supervisor/poison_watch.h"
 #include "replication/supervisor/progress.h"
@@ -70,6 +71,7 @@ class Supervisor {
   void start_what_is_due();
   void look_at_phase();
   void look_at_log();
+  void listen_for_deaths();
   void tell_promotions();
   void appear_ready();
   void watch_poison();
@@ -111,6 +113,7 @@ class Supervisor {
   bool left_out_[replication::kMaxReplicas] = {};   // not started any more
   int divergences_[replication::kMaxReplicas] = {};
   PoisonWatch poison_watch_;
+  DeathTimes deaths_;
 
   Clock now_ms_ = 0;
   bool all_started_ = false;

@@ -2,6 +2,7 @@
 """Processes that stop, hang, die together, or were asked to: each ends as the design says."""
 import os
 import signal
+import tempfile
 import subprocess
 import time
 import unittest
@@ -49,6 +50,7 @@ class StoppedProcessTest(FaultCase):
             os.kill(old, signal.SIGSTOP)
             replicas.await_leader(other_than_pid=old, timeout_s=30)
             clients.await_calls(100)
+            self.assertEqual(replicas.status()["promotions"][-1]["reason"], "hang")
             processes.kill(old, signal.SIGCONT)
             processes.await_true(lambda: not processes.alive(old), 5, "the old leader is dead")
             clients.await_calls(100)
@@ -189,7 +191,20 @@ class EndsTest(FaultCase):
                 probe.nothing("poison")
         status = replicas.supervisor.wait(60)
         self.assertNotEqual(status, 0)
-        self.assertRegex(replicas.errors(), r"request \d+ on connection \d+ .*killed")
+        self.assertRegex(replicas.errors(), r"request \d+ \(poison\) on connection \d+ .*killed")
+        processes.await_true(lambda: not processes.tagged(replicas.tag), 5, "nothing is left")
+
+    @unittest.skipUnless(paths.LONG, "each replica is given ten seconds, three times")
+    def test_a_decision_that_no_replica_comes_to_stops_the_group_and_is_named(self):
+        replicas = self.start(expect_orderly_end=False)
+        with tempfile.TemporaryDirectory() as directory, giop.Probe(self.port) as probe:
+            probe.connection.call(b"probe", "lock_in_one_process",
+                                  lambda out: out.string(directory + "/made"))
+            probe.add(1)
+            replicas.kill_leader()
+            self.assertEqual(replicas.supervisor.wait(180), 1)
+        self.assertRegex(replicas.errors(), r"can't lead: log entry \d+ ")
+        self.assertRegex(replicas.errors(), "no replica is left that could go on")
         processes.await_true(lambda: not processes.tagged(replicas.tag), 5, "nothing is left")
 
     def test_exit_in_the_server_is_an_orderly_end_with_its_status(self):

@@ -347,6 +347,14 @@ class ProbeServant : public POA_probing::Probe {
 
   // --- faults ---
 
+  void lock_in_one_process(const char* file) override {
+    const int made = open(file, O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (made >= 0) close(made);
+    std::thread([this, made] {
+      if (made < 0) return;
+      std::lock_guard<std::mutex> hold(counter_lock_);
+    }).detach();
+  }
   void poison() override { abort(); }
   void leave(CORBA::Long status) override { _exit(status); }  // exit() aborts in stock omniORB
   probing::Bytes* diverge(CORBA::ULong size, CORBA::ULong offset) override {
