@@ -51,11 +51,13 @@ void PoisonWatch::alive(int replica, uint32_t incarnation,
 }
 
 std::string describe(const Poison& poison) {
+  const RequestInHand& request = poison.request;
+  const std::string named = request.operation.empty() ? "" : " (" + request.operation + ")";
   return fmt::format(
-      "request {}{} on connection {} (log position {}) killed replica {} by {} and replica {} by {}",
-      poison.request.request_id,
-      poison.request.operation.empty() ? "" : " (" + poison.request.operation + ")", replication::activity_connection(poison.request.activity),
-      poison.request.log_position, poison.first.replica, signal_name(poison.first.signal),
+      "request {}{} on connection {} (log position {}) killed replica {} by {} and replica {} by "
+      "{}",
+      request.request_id, named, replication::activity_connection(request.activity),
+      request.log_position, poison.first.replica, signal_name(poison.first.signal),
       poison.second.replica, signal_name(poison.second.signal));
 }
 

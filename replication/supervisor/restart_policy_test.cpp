@@ -38,8 +38,8 @@ TEST(PoisonWatch, TwoCrashesInOneRequestAreFound) {
   const auto poison = watch.crashed({2, 1, SIGABRT, {request(6, 1), request(4, 9)}});
   ASSERT_TRUE(poison);
   EXPECT_EQ(describe(*poison),
-            "request 7 (withdraw) on connection 4 (log position 49) killed replica 0 by SIGSEGV and "
-            "replica 2 by SIGABRT");
+            "request 7 (withdraw) on connection 4 (log position 49) killed replica 0 by SIGSEGV "
+            "and replica 2 by SIGABRT");
 }
 
 TEST(PoisonWatch, OneReplicaMayCrashTwice) {
