@@ -2,9 +2,9 @@
 //
 // Hooks: condition variables, and their C11 forms.
 //
-// A wait goes to the facet if its mutex is a contention point (or the thread says so, guard.h): libc
-// releases and takes the mutex inside, past the mutex hooks. A signal has no mutex and goes by its
-// call site.
+// A wait goes to the facet if its mutex is a contention point, or the thread says so (guard.h):
+// libc releases and takes the mutex inside, past the mutex hooks. A signal has no mutex and goes by
+// its call site.
 #include <errno.h>
 
 #include "libmeta_os/hooks.h"
