@@ -42,7 +42,11 @@ struct Actions {
   // Called once for every enter that returned true; the marker is still there. `result` is rax, or
   // 0 where the function was left by an exception or the end of the thread.
   void (*leave)(const JoinPoint& join_point, uint64_t result);
+  // The roles (1 << role) at which they are called; elsewhere only the marker is put.
+  uint32_t enter_at = ~0u;
+  uint32_t leave_at = ~0u;
 };
+constexpr uint32_t role_bit(Role role) { return 1u << static_cast<unsigned>(role); }
 void set_actions(const Actions& actions);
 
 struct Installed {

@@ -8,9 +8,9 @@
 
 namespace auxin::markers {
 
-namespace {
-
 thread_local constinit MarkerStack stack_of_this_thread;
+
+namespace {
 
 // On an alternate signal stack addresses say nothing about the frames of the interrupted code.
 // Asked only when something seems to be stale, which is rare, so the system call does not matter.
@@ -21,19 +21,7 @@ bool on_alternate_stack() {
 
 }  // namespace
 
-void MarkerStack::push(Role role, uint16_t join_point, uint64_t argument, uintptr_t frame) {
-  if (depth_ > 0 && markers_[depth_ - 1].frame < frame) unwind_to(frame - 1);
-  if (depth_ == kMaxMarkers) {
-    ++overflow_;
-    return;
-  }
-  // Written before it is counted: a signal handler that looks sees a whole marker or none.
-  markers_[depth_] = Marker{role, join_point, 0, argument, frame};
-  __atomic_signal_fence(__ATOMIC_RELEASE);
-  ++depth_;
-}
-
-void MarkerStack::pop(uintptr_t frame) {
+void MarkerStack::pop_from_below(uintptr_t frame) {
   if (overflow_ > 0 && depth_ > 0 && frame < markers_[depth_ - 1].frame) {
     --overflow_;
     return;
@@ -47,8 +35,8 @@ void MarkerStack::pop(uintptr_t frame) {
   }
 }
 
-void MarkerStack::unwind_to(uintptr_t frame) {
-  if (depth_ == 0 || markers_[depth_ - 1].frame > frame || on_alternate_stack()) return;
+void MarkerStack::drop_to(uintptr_t frame) {
+  if (on_alternate_stack()) return;
   while (depth_ > 0 && markers_[depth_ - 1].frame <= frame) --depth_;
   overflow_ = 0;
 }
@@ -70,7 +58,5 @@ const Marker* MarkerStack::top() {
   drop_stale();
   return depth_ > 0 ? &markers_[depth_ - 1] : nullptr;
 }
-
-MarkerStack& this_thread() { return stack_of_this_thread; }
 
 }  // namespace auxin::markers

@@ -49,12 +49,30 @@ inline constexpr int kMaxMarkers = 64;  // deeper ones are counted, not kept
 class MarkerStack {
  public:
   // Markers of deeper frames than `frame` are dropped first: they can't be alive.
-  void push(Role role, uint16_t join_point, uint64_t argument, uintptr_t frame);
+  void push(Role role, uint16_t join_point, uint64_t argument, uintptr_t frame) {
+    if (depth_ > 0 && markers_[depth_ - 1].frame < frame) [[unlikely]] unwind_to(frame - 1);
+    if (depth_ == kMaxMarkers) [[unlikely]] {
+      ++overflow_;
+      return;
+    }
+    // Written before it is counted: a signal handler that looks sees a whole marker or none.
+    markers_[depth_] = Marker{role, join_point, 0, argument, frame};
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    ++depth_;
+  }
   // The innermost marker put at this frame, and anything above it. No such marker: nothing.
-  void pop(uintptr_t frame);
+  void pop(uintptr_t frame) {
+    if (overflow_ == 0 && depth_ > 0 && markers_[depth_ - 1].frame == frame) [[likely]] {
+      --depth_;
+    } else {
+      pop_from_below(frame);
+    }
+  }
   // Drops the markers put at this frame and at deeper ones: for a caller who knows that whatever
   // was there is gone, because it is just about to put its own marker at a call from there.
-  void unwind_to(uintptr_t frame);
+  void unwind_to(uintptr_t frame) {
+    if (depth_ > 0 && markers_[depth_ - 1].frame <= frame) [[unlikely]] drop_to(frame);
+  }
   // Drops markers of frames that are gone, then returns the innermost with the role, or null.
   const Marker* innermost(Role role);
   const Marker* top();
@@ -64,13 +82,17 @@ class MarkerStack {
   int overflow() const { return overflow_; }  // counted ones, above the kept
 
  private:
+  void pop_from_below(uintptr_t frame);
+  void drop_to(uintptr_t frame);
   void drop_stale();
   int depth_ = 0;
   int overflow_ = 0;
   Marker markers_[kMaxMarkers] = {};
 };
 
+extern thread_local constinit MarkerStack stack_of_this_thread;
+
 // The calling thread's stack.
-MarkerStack& this_thread();
+inline MarkerStack& this_thread() { return stack_of_this_thread; }
 
 }  // namespace auxin::markers

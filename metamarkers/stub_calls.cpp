@@ -57,7 +57,7 @@ extern "C" {
   stack.push(join_point.role, static_cast<uint16_t>(index),
              arguments->integer[0] + static_cast<uint64_t>(join_point.argument_offset), frame);
   const Actions* now = actions_in_force();
-  if (now != nullptr && now->enter != nullptr) {
+  if (now != nullptr && now->enter != nullptr && (now->enter_at & role_bit(join_point.role)) != 0) {
     ErrnoKept errno_kept;
     MarkerOff marker_off(frame);
     *skip_result = join_point.skip_result;
@@ -71,9 +71,10 @@ extern "C" {
                                                     uint64_t result) {
   MarkerOff marker_off(frame);
   const Actions* now = actions_in_force();
-  if (now != nullptr && now->leave != nullptr) {
+  const JoinPoint& join_point = *intercepted[index].join_point;
+  if (now != nullptr && now->leave != nullptr && (now->leave_at & role_bit(join_point.role)) != 0) {
     ErrnoKept errno_kept;
-    now->leave(*intercepted[index].join_point, result);
+    now->leave(join_point, result);
   }
 }
 

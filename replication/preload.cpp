@@ -75,6 +75,20 @@ Membership* membership = nullptr;  // what the environment asked for; null: no g
 
 std::vector<markers::JoinPointMap>* installed_maps = nullptr;
 
+// A bare preload counts: it wants to know for what a lock is taken, and changes no call.
+bool only_for_groups(const markers::JoinPoint& join_point) {
+  switch (join_point.role) {
+    case markers::Role::kSuppressed:
+    case markers::Role::kOutputBegins:
+    case markers::Role::kContentionEnds:
+    case markers::Role::kConnectionChoice:
+    case markers::Role::kValueSource:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Loads and installs the maps that match what is loaded; true if there is one.
 bool install_maps(const char* directory) {
   std::vector<markers::JoinPointMap>*& installed = installed_maps;
@@ -86,6 +100,9 @@ bool install_maps(const char* directory) {
   if (chosen.maps.empty()) return false;
   if (installed == nullptr) {
     installed = new std::vector<markers::JoinPointMap>(std::move(chosen.maps));
+    if (membership == nullptr) {
+      for (markers::JoinPointMap& map : *installed) std::erase_if(map.join_points, only_for_groups);
+    }
     for (const markers::JoinPointMap& map : *installed) {
       map_classification().add_map(&map);
       req::bind_orb(map);

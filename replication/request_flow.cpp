@@ -189,7 +189,17 @@ bool current_request(RequestId* id) {
 
 void install_request_flow(const RequestFlow& wanted) {
   flow = wanted;
-  markers::set_actions(markers::Actions{on_enter, on_leave});
+  using markers::Role, markers::role_bit;
+  markers::Actions actions{on_enter, on_leave, role_bit(Role::kUpcall), 0};  // requests are counted
+  if (flow.name_activities) {
+    actions.leave_at = role_bit(Role::kDispatcher) | role_bit(Role::kRequest) |
+                       role_bit(Role::kUpcall) | role_bit(Role::kContentionPoint) |
+                       role_bit(Role::kConnectionChoice);
+    if (flow.define_output) actions.leave_at |= role_bit(Role::kOutputBegins);
+    actions.enter_at = actions.leave_at | role_bit(Role::kOutputBegins) |
+                       role_bit(Role::kSuppressed) | role_bit(Role::kContentionEnds);
+  }
+  markers::set_actions(actions);
   markers::set_request_annotations(markers::RequestAnnotations{annotated_begin, annotated_end});
 }
 
