@@ -362,9 +362,9 @@ start = "auto"
 verbosity = "normal"
 
 [log]
-# The size of the stable log. Default: 16777216 entries of 64 bytes and 4 GiB of payload, or as much
+# The size of the stable log. Default: 67108864 entries of 64 bytes and 4 GiB of payload, or as much
 # as half of the free space of the state directory's file system holds. Powers of two.
-# entries = 16777216
+# entries = 67108864
 # payload = "4GiB"
 
 [follower]

@@ -69,7 +69,7 @@ TEST_F(ConfigurationTest, CommentedKeysOfThePrintedDefaultsAreKeysToo) {
   auto loaded = load(text);
   ASSERT_TRUE(loaded) << loaded.error();
   EXPECT_EQ(loaded->name, "bank");
-  EXPECT_EQ(loaded->log_entries, 16777216u);
+  EXPECT_EQ(loaded->log_entries, 67108864u);
   EXPECT_EQ(loaded->log_payload_bytes, uint64_t{1} << 32);
   EXPECT_EQ(loaded->server.size(), 3u);
   EXPECT_FALSE(loaded->meta_object.empty());

@@ -15,7 +15,7 @@
 
 namespace auxin::supervisor {
 
-inline constexpr uint64_t kDefaultLogEntries = uint64_t{1} << 24;
+inline constexpr uint64_t kDefaultLogEntries = uint64_t{1} << 26;
 inline constexpr uint64_t kDefaultLogPayloadBytes = uint64_t{1} << 32;
 inline constexpr uint64_t kLeastLogBytes = uint64_t{16} << 20;
 
