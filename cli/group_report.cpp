@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "cli/shared_files.h"
 #include "replication/supervisor/processes.h"
 #include "replication/supervisor/promotion_times.h"
 #include "replication/supervisor/sentence.h"
@@ -160,6 +161,11 @@ Result<GroupReport> read_group(const std::string& directory) {
     report.replicas.push_back(
         read_replica(control.replicas[id], static_cast<int>(id), report.log_end));
   }
+  std::vector<int> pids;
+  for (const ReplicaReport& replica : report.replicas) {
+    if (replica.pid != 0) pids.push_back(replica.pid);
+  }
+  report.shared_files = shared_files(pids, directory);
   report.requests = control.requests.load();
   report.replies = control.replies.load();
   report.promotion_count = control.promotion_count.load();

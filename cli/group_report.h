@@ -46,6 +46,7 @@ struct GroupReport {
   int supervisor_pid = 0;    // 0: none lives
   uint32_t epoch = 0;
   std::vector<std::string> facets, maps, unsupported;
+  std::vector<std::string> shared_files;  // that several replicas have open for writing
   bool rejoin = false;
   std::vector<ReplicaReport> replicas;
   uint64_t log_begin = 0, log_end = 0, log_bytes = 0, log_capacity_entries = 0,

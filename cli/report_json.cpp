@@ -79,6 +79,7 @@ Json to_json(const GroupReport& report) {
                  {"ordered", report.locks.ordered}}},
                {"promotion_count", report.promotion_count},
                {"promotions", Json::array()},
+               {"shared_files", report.shared_files},
                {"unsupported", report.unsupported}};
   for (const auto& replica : report.replicas) json["replicas"].push_back(replica_json(replica));
   for (const auto& promotion : report.promotions) {

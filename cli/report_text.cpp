@@ -159,6 +159,9 @@ std::string to_text(const GroupReport& report, size_t promotions) {
                       percent(report.locks.intercepted, report.locks.total),
                       grouped(report.locks.ordered),
                       percent(report.locks.ordered, report.locks.total));
+  for (const std::string& path : report.shared_files) {
+    text += fmt::format("  several replicas write {} (give each its own, with {{replica}})\n", path);
+  }
   for (const std::string& note : report.unsupported) {
     text += fmt::format("  unsupported: {}\n", note);
   }

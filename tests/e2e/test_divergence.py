@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A replica that answers differently is found, named and isolated; padding is not a difference."""
+import tempfile
 import unittest
 
-from harness import giop, load, processes
+from harness import giop, group, load, paths, processes, server
 
 from .probe_case import ProbeCase
 
@@ -94,6 +95,21 @@ class EveryByteTest(ProbeCase):
                 self.fresh_group()
                 self.assert_isolated(
                     "diverge", lambda out, at=(size, offset): out.ulong(at[0]).ulong(at[1]))
+
+
+class SharedFilesTest(unittest.TestCase):
+    timeout_s = 100
+
+    def shared_files(self, trace_file):
+        port = paths.free_port()
+        with group.Group(self, server.probe_command(port, "-ORBtraceFile", trace_file), port=port,
+                         key=b"probe") as replicas:
+            return replicas.status()["shared_files"]
+
+    def test_a_file_that_every_replica_writes_is_named_in_the_status(self):
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        self.assertEqual(self.shared_files(directory + "/trace"), [directory + "/trace"])
+        self.assertEqual(self.shared_files(directory + "/trace-{replica}"), [])
 
 
 if __name__ == "__main__":
