@@ -10,6 +10,7 @@
 #include "libmeta_os/real_calls.h"
 #include "replication/decision.h"
 #include "replication/futex.h"
+#include "replication/log_writer.h"
 #include "replication/replica.h"
 
 namespace auxin::replication {
@@ -84,6 +85,12 @@ time_t AgreedValues::time(time_t* time, os::CallSite site) {
 
 ssize_t AgreedValues::getrandom(void* buffer, size_t size, unsigned flags, os::CallSite site) {
   if (!named()) return os::real().getrandom(buffer, size, flags);
+  if (const size_t most = most_payload_bytes(); size > most) {
+    const ssize_t first = getrandom(buffer, most, flags, site);
+    if (first < static_cast<ssize_t>(most)) return first;
+    const ssize_t rest = getrandom(static_cast<char*>(buffer) + most, size - most, flags, site);
+    return rest < 0 ? first : first + rest;
+  }
   Decision decision(site);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {

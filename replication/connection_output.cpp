@@ -22,8 +22,6 @@ namespace auxin::replication {
 
 namespace {
 
-constexpr size_t kMaxPiece = 1 << 20;  // one Send entry holds at most so many bytes
-
 uint32_t outcome_of(ssize_t size, int error) {
   return size >= 0 ? static_cast<uint32_t>(size) + kOutcomeBias
                    : kOutcomeError | static_cast<uint32_t>(error);
@@ -150,7 +148,7 @@ ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite 
     // One piece, contiguous: the vector's own memory where it is one, else a copy.
     char gathered[4096];
     const char* data = nullptr;
-    size_t piece = std::min(size - done, kMaxPiece);
+    size_t piece = std::min(size - done, most_payload_bytes());
     size_t skip = done;
     size_t filled = 0;
     for (size_t i = 0; i < message->msg_iovlen && data == nullptr && filled < piece; ++i) {

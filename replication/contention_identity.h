@@ -21,20 +21,22 @@ inline uint32_t fresh_identity(const Decision& decision) {
 
 // Leader: the identity in the tag, made now if there is none.
 inline uint32_t identity_for_log(std::atomic_ref<uint64_t> tag, const Decision& decision) {
-  const uint64_t word = tag.load(std::memory_order_relaxed);
-  if (const uint32_t identity = os::tag_identity(word)) return identity;
-  const uint32_t identity = fresh_identity(decision);
-  tag.store(word | identity, std::memory_order_relaxed);
-  return identity;
+  uint64_t word = tag.load(std::memory_order_relaxed);
+  const uint32_t fresh = os::tag_identity(word) == 0 ? fresh_identity(decision) : 0;
+  // Readers of a lock, and those who share a semaphore, may be the first at the same time.
+  while (os::tag_identity(word) == 0) {
+    if (tag.compare_exchange_weak(word, word | fresh, std::memory_order_relaxed)) return fresh;
+  }
+  return os::tag_identity(word);
 }
 
 // Follower: the object must be the one that the leader acquired.
 inline void check_identity(std::atomic_ref<uint64_t> tag, const stm::LogEntry& entry) {
-  const uint64_t word = tag.load(std::memory_order_relaxed);
-  const uint32_t identity = os::tag_identity(word);
-  if (identity == 0) {
-    tag.store(word | entry.object, std::memory_order_relaxed);
-  } else if (identity != entry.object) {
+  uint64_t word = tag.load(std::memory_order_relaxed);
+  while (os::tag_identity(word) == 0) {
+    if (tag.compare_exchange_weak(word, word | entry.object, std::memory_order_relaxed)) return;
+  }
+  if (const uint32_t identity = os::tag_identity(word); identity != entry.object) {
     diverge("it acquires contention point %x where the leader acquired %llx", identity,
             static_cast<unsigned long long>(entry.object));
   }

@@ -8,6 +8,7 @@
 #include "replication/futex.h"
 #include "replication/kill_points.h"
 #include "replication/replica.h"
+#include "stmemu/check.h"
 
 namespace auxin::replication {
 namespace {
@@ -28,58 +29,104 @@ std::atomic<uint64_t> needed{0};
 std::atomic<uint64_t> kept{0};  // what a replica that catches up needs too
 std::atomic<bool> somebody_joins{false};  // and is far behind
 
-// The payload offset that must be kept for `position` and later.
+constexpr uint64_t kEntriesLookedAt = 4096;
+constexpr uint64_t kScarceShare = 16;  // less than 1/16 of the log is left
+constexpr size_t kLeastPieceBytes = kLandingSizeBytes, kMostPieceBytes = 1 << 20;
+
+// The payload offset that must be kept for `position` and later. Payload is allocated after its
+// entry's position (append_with_payload), so an entry's offset may be too high for its place, if
+// its thread was slow, but never too low: the lowest one is among the first few.
 uint64_t payload_needed(uint64_t position) {
   stm::StableLog& log = replica->log();
+  uint64_t lowest = log.payload_end();  // before the end is read: whatever is below has a position
+  uint64_t looked_at = 0;
   stm::LogEntry entry;
-  // Payload is allocated in about log order; a margin covers appenders that overtook one another.
-  for (uint64_t at = position; at < log.end(); ++at) {
-    if (log.read(at, &entry) != stm::StableLog::Read::kEntry) break;
-    const bool has_payload = entry.payload_size_bytes > 0;
-    if (has_payload) return entry.payload_offset > (1 << 20) ? entry.payload_offset - (1 << 20) : 0;
+  for (uint64_t at = position; at < log.end() && looked_at < kEntriesLookedAt; ++at) {
+    // Being written: nothing is known of its payload yet.
+    if (log.read(at, &entry) != stm::StableLog::Read::kEntry) return log.payload_begin();
+    if (entry.payload_size_bytes == 0) continue;
+    lowest = std::min(lowest, entry.payload_offset);
+    ++looked_at;
   }
-  return log.payload_begin();
+  return lowest;
 }
 
-void make_room(size_t payload_bytes) {
+// Gives up some of the log's old end, or waits a moment where all of it is needed.
+void make_room() {
   stm::StableLog& log = replica->log();
-  while (!log.has_room(64, payload_bytes + 4096)) {
-    tend_log();
-    const uint64_t keep = kept.load(std::memory_order_relaxed);
-    // In steps, so that a newcomer that reads the old end is not outrun for nothing.
-    const uint64_t target =
-        std::min(keep, log.begin() + replica->memory().layout().entry_capacity / 8);
-    if (target > log.begin()) {
-      replica->control().rejoin_possible.store(0);
-      log.release(target, payload_needed(target));
-    } else {
-      sleep_ns(kPauseNs);
-    }
+  tend_log();
+  const uint64_t keep = kept.load(std::memory_order_relaxed);
+  // In steps, so that a newcomer that reads the old end is not outrun for nothing.
+  const uint64_t target =
+      std::min(keep, log.begin() + replica->memory().layout().entry_capacity / 8);
+  const uint64_t payload = payload_needed(target);
+  if (target > log.begin() || payload > log.payload_begin()) {
+    replica->control().rejoin_possible.store(0);
+    log.release(target, payload);
+  } else {
+    sleep_ns(kPauseNs);
   }
+}
+
+// Room for one entry, its payload and `1 / share` of the rings: what other threads may be taking at
+// the same moment.
+bool has_room(size_t payload_bytes, uint64_t share) {
+  const stm::Layout& layout = replica->memory().layout();
+  return replica->log().has_room(layout.entry_capacity / share,
+                                 layout.payload_size_bytes / share + payload_bytes);
+}
+
+struct Place {
+  uint64_t position;
+  uint64_t payload_offset;
+};
+
+// The position first: payload_needed relies on it.
+Place take_place(size_t payload_bytes) {
+  stm::StableLog& log = replica->log();
+  if (kill_point_armed(KillPoint::kBeforeAppend)) log.reserve();  // dies in the middle of it
+  kill_point(KillPoint::kBeforeAppend);
+  const uint64_t position = log.reserve();
+  return {position, payload_bytes > 0 ? log.allocate_payload(payload_bytes) : 0};
+}
+
+// Where little is left, threads look and take one by one.
+[[gnu::noinline]] Place take_scarce_place(size_t payload_bytes) {
+  static constinit FutexLock scarce;
+  FutexGuard guard(scarce);
+  while (!has_room(payload_bytes, kScarceShare * 2)) make_room();
+  return take_place(payload_bytes);
+}
+
+Place find_place(size_t payload_bytes) {
+  if (has_room(payload_bytes, kScarceShare)) [[likely]] return take_place(payload_bytes);
+  return take_scarce_place(payload_bytes);
 }
 
 }  // namespace
 
 uint64_t append(const stm::LogEntry& entry) {
-  stm::StableLog& log = replica->log();
-  if (__builtin_expect(!log.has_room(64, 4096), 0)) make_room(0);
-  if (kill_point_armed(KillPoint::kBeforeAppend)) {
-    log.reserve();
-    kill_point(KillPoint::kBeforeAppend);
-  }
-  const uint64_t position = log.append(entry);
-  kill_point(KillPoint::kBeforeAppend);
+  const Place place = find_place(0);
+  replica->log().publish(place.position, entry);
   kill_point(KillPoint::kAfterAppend);
-  return position;
+  return place.position;
 }
 
 uint64_t append_with_payload(stm::LogEntry entry, const void* data, size_t size_bytes) {
+  CHECK(size_bytes <= most_payload_bytes(), "a payload is cut to what a log of this size takes");
+  const Place place = find_place(size_bytes);
   stm::StableLog& log = replica->log();
-  if (__builtin_expect(!log.has_room(64, size_bytes + 4096), 0)) make_room(size_bytes);
   entry.payload_size_bytes = static_cast<uint32_t>(size_bytes);
-  entry.payload_offset = log.allocate_payload(size_bytes);
+  entry.payload_offset = place.payload_offset;
   memcpy(log.payload_at(entry.payload_offset), data, size_bytes);
-  return append(entry);
+  log.publish(place.position, entry);
+  kill_point(KillPoint::kAfterAppend);
+  return place.position;
+}
+
+size_t most_payload_bytes() {
+  return std::clamp<size_t>(replica->memory().layout().payload_size_bytes / 256, kLeastPieceBytes,
+                            kMostPieceBytes);
 }
 
 uint64_t needed_position() { return needed.load(std::memory_order_relaxed); }

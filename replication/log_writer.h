@@ -18,8 +18,9 @@ namespace auxin::replication {
 
 // Appends and publishes; returns the position. May wait for room, at most about the stall time.
 uint64_t append(const stm::LogEntry& entry);
-// The same with a copy of `size` bytes as payload, gathered from data.
+// The same with a copy of the bytes as payload: at most most_payload_bytes().
 uint64_t append_with_payload(stm::LogEntry entry, const void* data, size_t size_bytes);
+size_t most_payload_bytes();  // 16 KiB to 1 MiB, by the size of the log
 
 // Waits while followers that count are more than the bound behind. Called where a request enters
 // the server, so the leader slows down before fail-over would become slow.

@@ -5,10 +5,12 @@
 
 #include <gtest/gtest.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <random>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "replication/test_group.h"
 
@@ -129,6 +131,65 @@ void go_round(Role reader) {
 TEST(LogWriter, AFullLogGivesUpOnlyWhatAFollowerHasRead) { go_round(Role::kFollower); }
 
 TEST(LogWriter, AFullLogWaitsForWhoCatchesUpToo) { go_round(Role::kJoining); }
+
+// Goal: large payloads fill their ring long before the entries do, and that too goes round.
+void fill_payload(stm::Layout layout, bool followed) {
+  TestGroup group(layout);
+  EXPECT_EQ(group.run_leader(0, [followed] {
+    alarm(60);  // a leader that waits for ever
+    const std::string payload(most_payload_bytes(), 'x');
+    if (followed) place(1, Role::kFollower, 0);
+    for (uint64_t number = 0; number < 600; ++number) {
+      append_with_payload(decision_of(kMainActivity, 1, number), payload.data(), payload.size());
+      if (followed) place(1, Role::kFollower, replica->log().end());
+    }
+    EXPECT_GT(replica->log().payload_begin(), 0u);
+  }), 0);
+}
+
+TEST(LogWriter, LargePayloadsFillTheirRingFirst) {
+  for (const bool followed : {false, true}) {
+    fill_payload({kLandingOffset, 1 << 16, 4 << 20}, followed);
+    fill_payload({kLandingOffset, 4096, 1 << 20}, followed);
+    fill_payload({kLandingOffset, 1 << 20, 256 << 20}, followed);
+  }
+}
+
+// Goal: many threads at the brim of the smallest log never go over what a follower has not read.
+TEST(LogWriter, ThreadsAtTheBrimDoNotOverrunAFollower) {
+  static constexpr uint64_t kThreads = 12, kEach = 4000;
+  TestGroup group({kLandingOffset, 4096, 1 << 20});
+  EXPECT_EQ(group.run_leader(0, [] {
+    alarm(120);
+    place(1, Role::kFollower, 0);
+    std::vector<std::thread> threads;
+    for (uint64_t who = 0; who < kThreads; ++who) {
+      threads.emplace_back([who] {
+        replica->enter();
+        for (uint64_t n = 0; n < kEach; ++n) {
+          const std::string payload(1 + (n * 131 + who) % 2000, static_cast<char>('a' + who));
+          append_with_payload(decision_of(who + 1, 1, payload.size()), payload.data(),
+                              payload.size());
+        }
+      });
+    }
+    stm::StableLog& log = replica->log();
+    for (uint64_t position = 0; position < kThreads * kEach;) {
+      stm::LogEntry entry;
+      const auto read = log.read(position, &entry);
+      if (read == stm::StableLog::Read::kNotYet) {
+        std::this_thread::yield();
+        continue;
+      }
+      ASSERT_EQ(read, stm::StableLog::Read::kEntry) << "at " << position;
+      const char* payload = log.payload_at(entry.payload_offset);
+      ASSERT_EQ(std::string(payload, entry.payload_size_bytes),
+                std::string(entry.number, static_cast<char>('a' + entry.activity - 1)));
+      replica->control().replicas[1].position.store(++position);
+    }
+    for (std::thread& thread : threads) thread.join();
+  }), 0);
+}
 
 TEST(LogWriter, ALogWithRoomReachesBackToItsStart) {
   TestGroup group;

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -76,10 +77,7 @@ struct ReadWriteLock {
   pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
   std::vector<int> history;
 
-  ReadWriteLock() {
-    os::rwlock_tag(&lock).store(kTag);
-    visit(0);  // before there are several: the first acquisition names the lock
-  }
+  ReadWriteLock() { os::rwlock_tag(&lock).store(kTag); }
   void visit(int who) {
     synchronisation.rwlock_lock(&lock, true, {}, kSite);
     history.push_back(who);
@@ -213,6 +211,33 @@ struct ObjectTable {
     return seen;
   }
 };
+
+// Two threads read each of many fresh locks for the first time, in the leader at about the same
+// moment: a lock has one identity, whoever was first.
+void read_fresh_locks() {
+  static constexpr size_t kLocks = 3000;
+  std::vector<ReadWriteLock> locks(kLocks);
+  std::atomic<size_t> begun{0};
+  std::vector<std::thread> threads;
+  for (int who = 1; who <= 2; ++who) {
+    threads.emplace_back([&locks, &begun, who] {
+      set_thread_activity(activity_of(who));
+      for (size_t n = 0; n < kLocks; ++n) {
+        ++begun;
+        for (int look = 1; replica->leads() && begun.load() < 2 * (n + 1); ++look)
+          if (look % 1024 == 0) std::this_thread::yield();
+        locks[n].read();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(RecordReplay, FirstReadersOfALockAgreeOnItsIdentity) {
+  TestGroup group;
+  EXPECT_EQ(group.run_leader(0, read_fresh_locks), 0);
+  EXPECT_EQ(group.run_follower(1, read_fresh_locks), 0) << group.control().replicas[1].message;
+}
 
 TEST(RecordReplay, ALookUpSeesTheObjectTableThatItSawInTheLeader) {
   // The leader's order is given by the seed: a thread of its plays all activities in turn. (Side by

@@ -30,7 +30,6 @@ class TestGroup {
       : path_(directory_.file("group")), memory_(create(path_, layout)), log_(memory_) {
     stm::StableLog::format(memory_);
     control().leader.store(-1);
-    control().nominee.store(-1);
     control().rejoin_possible.store(1);
     control().supervisor.format();
     control().leadership.format();

@@ -91,15 +91,16 @@ char* StableLog::payload_at(uint64_t offset) const { return payload_ + (offset &
 
 uint64_t StableLog::append(const LogEntry& entry) {
   const uint64_t position = reserve();
-  // Entries to come lie in memory that no cache holds yet: fetched now, they are there in time.
-  __builtin_prefetch(&slots_[(position + kPrefetchAhead) & entry_mask_], 1);
   publish(position, entry);
   return position;
 }
 
 uint64_t StableLog::reserve() {
   store_step();
-  return header_->end.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t position = header_->end.fetch_add(1, std::memory_order_relaxed);
+  // Entries to come lie in memory that no cache holds yet: fetched now, they are there in time.
+  __builtin_prefetch(&slots_[(position + kPrefetchAhead) & entry_mask_], 1);
+  return position;
 }
 
 void StableLog::publish(uint64_t position, const LogEntry& entry) {
