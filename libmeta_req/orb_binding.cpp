@@ -14,6 +14,8 @@ struct Offsets {
   int64_t strand_connection;
   int64_t strand_address;
   int64_t connection_socket;
+  int64_t task_category;
+  int64_t task_purpose;
   int64_t output_marker;
   int64_t output_end;
 };
@@ -26,6 +28,8 @@ T at(uint64_t object, int64_t offset) {
 }
 
 constexpr uint32_t kNoRequestId = 0xffffffff;  // the ORB's own mark for "not read yet"
+constexpr int kAnyTime = 0, kImmediateDispatch = 1;  // omniTask::Category
+constexpr int kServerUpcall = 1;                     // omniTask::Purpose
 
 }  // namespace
 
@@ -41,6 +45,8 @@ bool bind_orb(const markers::JoinPointMap& map) {
                                Wanted{"strand.connection", &offsets.strand_connection},
                                Wanted{"strand.address", &offsets.strand_address},
                                Wanted{"connection.socket", &offsets.connection_socket},
+                               Wanted{"task.category", &offsets.task_category},
+                               Wanted{"task.purpose", &offsets.task_purpose},
                                Wanted{"stream.output_marker", &offsets.output_marker},
                                Wanted{"stream.output_end", &offsets.output_end}}) {
     const int64_t* value = map.offset(wanted.name);
@@ -76,6 +82,16 @@ const char* operation_of(uint64_t request_object) {
   if (!orb_bound() || request_object == 0) return "";
   const char* name = at<const char*>(request_object, offsets.operation);
   return name != nullptr ? name : "";
+}
+
+bool is_limited_task(uint64_t task) {
+  return orb_bound() && task != 0 && at<int>(task, offsets.task_category) == kAnyTime &&
+         at<int>(task, offsets.task_purpose) == kServerUpcall;
+}
+
+void lift_limit(uint64_t task) {
+  *reinterpret_cast<int*>(task + static_cast<uint64_t>(offsets.task_category)) =
+      kImmediateDispatch;
 }
 
 void* output_buffer(uint64_t stream, size_t* size_bytes) {

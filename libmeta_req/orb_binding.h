@@ -35,6 +35,11 @@ bool is_outgoing(uint64_t strand);
 // long as the request.
 const char* operation_of(uint64_t request_object);
 
+// True if the task serves requests and waits for a free worker of the ORB's limited pool.
+bool is_limited_task(uint64_t task);
+// Makes it run at once, on a thread of its own if need be. Before the ORB has looked at it.
+void lift_limit(uint64_t task);
+
 // The fresh part of a stream's output buffer, whose bytes nobody has set: a reply's alignment
 // padding comes from there.
 void* output_buffer(uint64_t stream, size_t* size_bytes);

@@ -131,7 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"UnknownRole", "role = \"upcall\"", "role = \"downcall\"",
               "13: \"downcall\" is not a role; the roles are dispatcher, request, upcall, "
               "infrastructure, contention-point, suppressed, value-source, output-begins, "
-              "mutex-factory, plain, contention-ends, connection-choice"},
+              "mutex-factory, plain, contention-ends, connection-choice, "
+              "worker-task"},
         Wrong{"NoRole", "role = \"upcall\"\n", "", "9: `role` is missing in [[join_point]]"},
         Wrong{"NoLibrary", "library = \"libtoyorb.so*\"\nrole = \"upcall\"", "role = \"upcall\"",
               "9: `library` is missing in [[join_point]]"},

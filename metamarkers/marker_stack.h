@@ -33,8 +33,9 @@ enum class Role : uint16_t {
   kContentionEnds,    // inside a kContentionPoint: what follows may be application code, and the
                       // ordered section ends here at the latest
   kConnectionChoice,  // a connection for a call out is taken from the ORB's pool, or given back
+  kWorkerTask,        // the ORB queues a task for its workers; what is made here is its own
 };
-inline constexpr uint16_t kRoleCount = 13;
+inline constexpr uint16_t kRoleCount = 14;
 
 struct Marker {
   Role role;

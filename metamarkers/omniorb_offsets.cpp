@@ -101,5 +101,11 @@ int main() {
   print("call_handle.iop_s", distance(handle, &handle->pd_iop_s));
   omni::IOP_S* base = server;
   print("iop_s.giop_s", -distance(server, base));
+
+  omniTask* task = pretended<omniTask>();
+  print("task.category", distance(task, &task->pd_category));
+  print("task.purpose", distance(task, &task->pd_purpose));
+  static_assert(omniTask::AnyTime == 0 && omniTask::ImmediateDispatch == 1 &&
+                omniTask::ServerUpcall == 1);  // as libmeta_req/orb_binding.cpp has them
   return 0;
 }

@@ -125,7 +125,10 @@ bool MapClassification::value(os::CallSite site) {
 }
 
 bool starts_application_thread(os::CallSite site) {
-  if (markers::this_thread().innermost(markers::Role::kInfrastructure) != nullptr) return false;
+  markers::MarkerStack& stack = markers::this_thread();
+  if (stack.innermost(markers::Role::kInfrastructure) != nullptr ||
+      stack.innermost(markers::Role::kWorkerTask) != nullptr)
+    return false;
   return caller_kind(site, nullptr) == ModuleKind::kApplication;
 }
 

@@ -18,7 +18,6 @@ constexpr uint64_t kPayloadAhead = 8 << 20;
 constexpr uint64_t kEntriesMapped = 1 << 14;   // in this process, ahead of the log's end
 constexpr uint64_t kPayloadMapped = 2 << 20;
 constexpr uint64_t kPauseNs = 200'000;
-constexpr uint64_t kJoinPauseNs = 50'000;  // per receive, while somebody catches up
 
 struct Progress {
   uint64_t position = 0;
@@ -27,7 +26,7 @@ struct Progress {
 Progress progress[kMaxReplicas];
 std::atomic<uint64_t> needed{0};
 std::atomic<uint64_t> kept{0};  // what a replica that catches up needs too
-std::atomic<bool> somebody_joins{false};  // and is far behind
+std::atomic<uint64_t> join_pause_ns{0};  // per receive, while somebody catches up
 
 constexpr uint64_t kEntriesLookedAt = 4096;
 constexpr uint64_t kScarceShare = 16;  // less than 1/16 of the log is left
@@ -103,6 +102,41 @@ Place find_place(size_t payload_bytes) {
   return take_scarce_place(payload_bytes);
 }
 
+// How long each receive pauses while replica `id` replays the past: so long that the log grows at
+// about half the speed at which it reads, or it never arrives.
+class JoinPace {
+ public:
+  void look(int id, uint64_t position, uint64_t end, uint64_t now_ns) {
+    if (id_ == id && now_ns - looked_at_ns_ < kLookNs) return;
+    const uint64_t read = position - position_, grown = end - end_;
+    if (id_ == id && read > 0 && position >= position_) {
+      const uint64_t pause_ns = join_pause_ns.load(std::memory_order_relaxed);
+      if (grown > read / 2) {
+        set(std::clamp(pause_ns + pause_ns / 2, kLeastPauseNs, kMostPauseNs));
+      } else if (grown < read / 3) {
+        set(pause_ns <= kLeastPauseNs ? 0 : pause_ns - pause_ns / 3);
+      }
+    }
+    id_ = id;
+    position_ = position;
+    end_ = end;
+    looked_at_ns_ = now_ns;
+  }
+  void nobody_joins() {
+    id_ = -1;
+    set(0);
+  }
+
+ private:
+  static constexpr uint64_t kLookNs = 50'000'000;
+  static constexpr uint64_t kLeastPauseNs = 20'000, kMostPauseNs = 20'000'000;
+  static void set(uint64_t pause_ns) { join_pause_ns.store(pause_ns, std::memory_order_relaxed); }
+
+  int id_ = -1;
+  uint64_t position_ = 0, end_ = 0, looked_at_ns_ = 0;
+};
+JoinPace join_pace;  // used where tend_log is not busy
+
 }  // namespace
 
 uint64_t append(const stm::LogEntry& entry) {
@@ -140,7 +174,7 @@ void tend_log() {
   const uint64_t end = replica->log().end();
   uint64_t lowest = end;
   uint64_t keep = end;
-  bool joins = false;
+  int joiner = -1;  // the one that is farthest behind
   for (int id = 0; id < kMaxReplicas; ++id) {
     if (id == replica->id()) continue;
     ReplicaSlot& other = control.replicas[id];
@@ -157,14 +191,19 @@ void tend_log() {
       other.excluded.store(1);
     }
     if (role == Role::kJoining && other.excluded.load() == 0 &&
-        end - position > control.settings.lag_bound_entries)
-      joins = true;
+        end - position > control.settings.lag_bound_entries &&
+        (joiner < 0 || position < control.replicas[joiner].position.load()))
+      joiner = id;
     if (other.excluded.load() == 0) keep = std::min(keep, position);
     if (role == Role::kFollower && other.excluded.load() == 0) lowest = std::min(lowest, position);
   }
   needed.store(lowest, std::memory_order_relaxed);
   kept.store(keep, std::memory_order_relaxed);
-  somebody_joins.store(joins, std::memory_order_relaxed);
+  if (joiner < 0) {
+    join_pace.nobody_joins();
+  } else {
+    join_pace.look(joiner, control.replicas[joiner].position.load(), end, now_ns);
+  }
   busy.clear(std::memory_order_release);
 }
 
@@ -188,8 +227,8 @@ void reserve_log_ahead() {
 }
 
 void hold_back_for_followers() {
-  // A replica that replays must become faster than this one, or it never arrives.
-  if (somebody_joins.load(std::memory_order_relaxed)) sleep_ns(kJoinPauseNs);
+  if (const uint64_t pause_ns = join_pause_ns.load(std::memory_order_relaxed)) [[unlikely]]
+    sleep_ns(pause_ns);
   const uint64_t bound = replica->settings().lag_bound_entries;
   for (;;) {
     const uint64_t end = replica->log().end();

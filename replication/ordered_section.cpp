@@ -5,6 +5,7 @@
 #include "replication/divergence.h"
 #include "replication/futex.h"
 #include "replication/replica.h"
+#include "replication/request_turns.h"
 #include "replication/turns.h"
 
 namespace auxin::replication {
@@ -62,9 +63,11 @@ void open_table() {
 void begin_look_up() {
   if (current_activity()->id == 0) return;
   in_look_up = true;
+  const bool followed = !replica->leads();
   Decision decision(os::CallSite{nullptr});
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
+    const uint64_t turn = begin_turn(followed);
     for (;;) {
       readers.fetch_add(1);
       if (closed.load() == 0) break;
@@ -73,10 +76,11 @@ void begin_look_up() {
       futex_wait(&closed, 1, kLookUpPatienceNs);
     }
     counted_reader = true;
-    decision.log_value(ValueForm::kLookUp, version_now().load(), 0, 0);
+    decision.log_value(ValueForm::kLookUp, version_now().load(), turn, 0);
     return;
   }
   decision.expect(logged, ValueForm::kLookUp);
+  follow_turn(logged.number, decision.position());
   await_version(static_cast<uint32_t>(logged.object));
   decision.done();
 }

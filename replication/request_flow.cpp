@@ -16,6 +16,7 @@
 #include "replication/replay.h"
 #include "replication/replica.h"
 #include "replication/request_events.h"
+#include "replication/request_turns.h"
 
 namespace auxin::replication {
 namespace {
@@ -81,6 +82,7 @@ void lay_down_request() {
   leave_application();
   if (!in_request()) return;
   end_look_up();
+  end_turn();
   const uint64_t id = current_activity()->id;
   if (reply_begun && meta_object != nullptr) meta_object->replyHasBeenSent(request_id);
   reply_begun = false;
@@ -120,6 +122,9 @@ bool on_enter(const markers::JoinPoint& point, const markers::Arguments& argumen
       return true;
     case markers::Role::kConnectionChoice:
       if (flow.name_activities && replicated()) enter_connection_choice();
+      return true;
+    case markers::Role::kWorkerTask:
+      if (replicated()) worker_task(arguments.integer[1]);
       return true;
     default:
       return true;
@@ -197,7 +202,8 @@ void install_request_flow(const RequestFlow& wanted) {
                        role_bit(Role::kConnectionChoice);
     if (flow.define_output) actions.leave_at |= role_bit(Role::kOutputBegins);
     actions.enter_at = actions.leave_at | role_bit(Role::kOutputBegins) |
-                       role_bit(Role::kSuppressed) | role_bit(Role::kContentionEnds);
+                       role_bit(Role::kSuppressed) | role_bit(Role::kContentionEnds) |
+                       role_bit(Role::kWorkerTask);
   }
   markers::set_actions(actions);
   markers::set_request_annotations(markers::RequestAnnotations{annotated_begin, annotated_end});

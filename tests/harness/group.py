@@ -215,10 +215,10 @@ class Group:
             close = [replica for replica in self.followers(status) if replica["lag"] <= 200]
             return status if self.leader(status) and len(close) == wanted else None
         try:
-            return processes.await_true(complete, timeout_s, "")
-        except AssertionError:
-            raise AssertionError(f"not within {timeout_s} s: one leader and {wanted} followers "
-                                 f"close to it; {self.account()}") from None
+            return processes.await_true(
+                complete, timeout_s, f"one leader and {wanted} followers close to it")
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}; {self.account()}") from None
 
     def await_caught_up(self, timeout_s=REJOIN_TIMEOUT_S):
         """Until every follower has consumed the whole log (the load must have stopped)."""
