@@ -12,7 +12,7 @@ namespace {
 
 // Linux 6.12 and later: a thread that wakes up runs at once where its slice is shorter than the
 // running one's. Earlier kernels leave the number alone.
-constexpr uint64_t kSliceNs = 100'000'000;
+constexpr uint64_t kSliceNs = 10'000'000;
 
 struct Attributes {  // of sched_setattr(2)
   uint32_t size;

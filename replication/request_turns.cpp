@@ -44,16 +44,16 @@ uint64_t begin_turn(bool followed) {
   counted = true;
   if (!pooled.load(std::memory_order_relaxed) || concurrent.load(std::memory_order_relaxed))
     return 0;
-  // More threads than the pool's may have waited for decisions of the old leader: not now.
+  const bool all_others_ended = std::atomic_ref<uint32_t>(ended).load() == number - 1;
+  if (all_others_ended && try_alone(followed)) return number;
+  // More threads than the pool's may have waited for decisions of the old leader.
   const uint64_t deadline_ns = monotonic_ns() + kPatienceNs;
-  while (!try_alone(followed)) {
-    if ((!followed && !holder_followed.load()) || monotonic_ns() > deadline_ns) {
-      concurrent.store(true);
-      return 0;
-    }
+  while ((followed || holder_followed.load()) && monotonic_ns() < deadline_ns) {
     sleep_ns(kLookNs);
+    if (try_alone(followed)) return number;
   }
-  return number;
+  concurrent.store(true);
+  return 0;
 }
 
 void follow_turn(uint64_t number, uint64_t position) {
