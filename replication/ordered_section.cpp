@@ -63,11 +63,10 @@ void open_table() {
 void begin_look_up() {
   if (current_activity()->id == 0) return;
   in_look_up = true;
-  const bool followed = !replica->leads();
   Decision decision(os::CallSite{nullptr});
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
-    const uint64_t turn = begin_turn(followed);
+    const uint64_t turn = begin_turn();
     for (;;) {
       readers.fetch_add(1);
       if (closed.load() == 0) break;

@@ -13,44 +13,41 @@ namespace auxin::replication {
 namespace {
 
 constexpr uint64_t kPatienceNs = 1'000'000'000;
-constexpr uint64_t kLookNs = 50'000;
 
 std::atomic<bool> pooled{false};      // the ORB has a pool with a limit
 std::atomic<bool> concurrent{false};  // and two of its requests were in progress at once
+std::atomic<bool> has_followed{false};  // there may be more workers than the pool's
 std::atomic<uint32_t> begun{0};
 uint32_t ended = 0;
 
 FutexLock alone;                      // held by the request in progress, as long as not concurrent
-std::atomic<bool> holder_followed{false};
 thread_local constinit bool counted = false;
 thread_local constinit bool holds = false;
 
-bool try_alone(bool followed) {
-  if (!alone.try_lock()) return false;
-  holder_followed.store(followed);
-  return holds = true;
-}
+bool try_alone() { return holds = alone.try_lock(); }
 
 }  // namespace
 
 void worker_task(uint64_t task) {
   if (!req::is_limited_task(task)) return;
   pooled.store(true, std::memory_order_relaxed);
-  if (!replica->leads()) req::lift_limit(task);
+  if (replica->leads()) return;
+  has_followed.store(true);
+  req::lift_limit(task);
 }
 
-uint64_t begin_turn(bool followed) {
-  const uint32_t number = begun.fetch_add(1) + 1;
+uint64_t begin_turn() {
+  const uint32_t begun_now = begun.fetch_add(1) + 1;
   counted = true;
   if (!pooled.load(std::memory_order_relaxed) || concurrent.load(std::memory_order_relaxed))
     return 0;
-  const bool all_others_ended = std::atomic_ref<uint32_t>(ended).load() == number - 1;
-  if (all_others_ended && try_alone(followed)) return number;
-  // More threads than the pool's may have waited for decisions of the old leader.
+  std::atomic_ref<uint32_t> count(ended);
+  if (count.load() + 1 == begun_now && try_alone()) return begun_now;
   const uint64_t deadline_ns = monotonic_ns() + kPatienceNs;
-  while ((followed || holder_followed.load()) && monotonic_ns() < deadline_ns) {
-    sleep_ns(kLookNs);
-    if (try_alone(followed)) return number;
+  while (has_followed.load() && !concurrent.load() && monotonic_ns() < deadline_ns) {
+    const uint32_t seen = count.load();
+    if (try_alone()) return uint64_t{count.load()} + 1;
+    await_change(&ended, seen);
   }
   concurrent.store(true);
   return 0;
@@ -59,6 +56,7 @@ uint64_t begin_turn(bool followed) {
 void follow_turn(uint64_t number, uint64_t position) {
   begun.fetch_add(1);
   counted = true;
+  has_followed.store(true, std::memory_order_relaxed);
   if (number == 0) {
     if (pooled.load(std::memory_order_relaxed)) concurrent.store(true, std::memory_order_relaxed);
     return;
@@ -67,7 +65,7 @@ void follow_turn(uint64_t number, uint64_t position) {
   std::atomic_ref<uint32_t> count(ended);
   for (uint32_t seen; static_cast<int32_t>((seen = count.load()) - (number - 1)) < 0;)
     await_change(&ended, seen);
-  try_alone(true);
+  try_alone();
 }
 
 void end_turn() {

@@ -19,10 +19,10 @@ namespace auxin::replication {
 // The ORB queues a task for its workers.
 void worker_task(uint64_t task);
 
-// A request begins in the leader, before its look-up. `followed`: its thread took it up while this
-// replica followed. Returns what is to be logged: its number, or 0: it is not alone. May block
-// (after a promotion) while another one that was taken up so is in progress, at most a second.
-uint64_t begin_turn(bool followed);
+// A request begins in the leader, before its look-up. Returns what is to be logged: its number (as
+// many have ended before it, plus one), or 0: it is not alone. In a leader that has followed there
+// are more workers than the pool's: there it waits for its turn, at most a second.
+uint64_t begin_turn();
 
 // A request begins in a follower; `number` and `position` of its logged look-up. Blocks until it
 // may go on.

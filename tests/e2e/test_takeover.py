@@ -130,6 +130,44 @@ class PoolModeTakeoverTest(ProbeCase):
         self.assertIn(f"counter {total} additions {total} ", self.assert_agreement())
 
 
+class OneWorkerTest(ProbeCase):
+    """A pool of one worker: requests come one by one, and nothing else protects the state."""
+    timeout_s = 240
+    server_options = ("-ORBthreadPerConnectionPolicy", "0", "-ORBmaxServerThreadPoolSize", "1")
+
+    def test_state_without_locks_is_there_exactly_once_after_repeated_kills(self):
+        def step(probe, client, turn):
+            if turn % 3 == client % 3:
+                probe.oneway("note", 1)  # no reply: the next request may overtake it
+            return probe.number("add_alone", 1)
+        with load.ProbeLoad(self.port, clients=4, step=step) as clients:
+            for _ in range(KILLS):
+                clients.await_calls(60)
+                self.group.replace_leader()
+                clients.await_calls(60)
+                self.group.await_all_ready()
+        total = clients.assert_exactly_once(self)
+        self.assertIn(f"counter {total} additions {total} ", self.assert_agreement())
+
+
+class FewWorkersTest(ProbeCase):
+    timeout_s = 240
+    server_options = ("-ORBthreadPerConnectionPolicy", "0", "-ORBmaxServerThreadPoolSize", "2")
+
+    def test_a_pool_of_two_is_followed_closely(self):
+        def step(probe, client, turn):
+            probe.oneway("note", 1)
+            return probe.add(1)
+        with load.ProbeLoad(self.port, clients=5, step=step) as clients:
+            for _ in range(3):
+                clients.await_calls(200)
+                self.group.replace_leader()
+                clients.await_calls(200)
+                self.group.await_all_ready()
+        clients.assert_exactly_once(self)
+        self.assert_agreement()
+
+
 class GroupSizeTest(ProbeCase):
     timeout_s = 240
     replicas = 2

@@ -74,6 +74,12 @@ class ProbeServant : public POA_probing::Probe {
     ++additions_;
     return counter_ += amount;
   }
+  CORBA::Long add_alone(CORBA::Long amount) override {
+    const CORBA::Long sum = counter_ + amount;
+    std::this_thread::yield();
+    ++additions_;
+    return counter_ = sum;
+  }
   CORBA::Long counter() override {
     std::lock_guard<std::mutex> hold(counter_lock_);
     return counter_;
