@@ -160,7 +160,8 @@ std::string to_text(const GroupReport& report, size_t promotions) {
                       grouped(report.locks.ordered),
                       percent(report.locks.ordered, report.locks.total));
   for (const std::string& path : report.shared_files) {
-    text += fmt::format("  several replicas write {} (give each its own, with {{replica}})\n", path);
+    text += fmt::format("  several replicas write {} (give each its own, with {{replica}})\n",
+                        path);
   }
   for (const std::string& note : report.unsupported) {
     text += fmt::format("  unsupported: {}\n", note);
