@@ -76,7 +76,8 @@ void end_turn() {
     alone.unlock();
   }
   std::atomic_ref<uint32_t>(ended).fetch_add(1);
-  announce_change(&ended);
+  if (pooled.load(std::memory_order_relaxed) && !concurrent.load(std::memory_order_relaxed))
+    announce_change(&ended);
 }
 
 }  // namespace auxin::replication
