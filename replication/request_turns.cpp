@@ -76,8 +76,7 @@ void end_turn() {
     alone.unlock();
   }
   std::atomic_ref<uint32_t>(ended).fetch_add(1);
-  if (pooled.load(std::memory_order_relaxed) && !concurrent.load(std::memory_order_relaxed))
-    announce_change(&ended);
+  announce_change(&ended);
 }
 
 }  // namespace auxin::replication
