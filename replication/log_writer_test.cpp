@@ -87,19 +87,22 @@ std::string payload_of(uint64_t number) {
   return std::string(1 + number * 37 % 2000, static_cast<char>('a' + number % 26));
 }
 
+stm::LogEntry await_entry(const stm::StableLog& log, uint64_t position) {
+  stm::LogEntry entry;
+  stm::StableLog::Read read;
+  while ((read = log.read(position, &entry)) == stm::StableLog::Read::kNotYet)
+    std::this_thread::yield();
+  EXPECT_EQ(read, stm::StableLog::Read::kEntry) << "at " << position;
+  return entry;
+}
+
 // A follower, played by a thread: reads every entry, each whole and in order, and says how far it
 // is.
 void read_through(ReplicaSlot& slot, uint64_t count, uint64_t seed) {
   std::mt19937_64 random(seed);
   stm::StableLog& log = replica->log();
   for (uint64_t position = slot.position.load(); position < count;) {
-    stm::LogEntry entry;
-    const auto read = log.read(position, &entry);
-    if (read == stm::StableLog::Read::kNotYet) {
-      std::this_thread::yield();
-      continue;
-    }
-    ASSERT_EQ(read, stm::StableLog::Read::kEntry) << "at " << position;
+    const stm::LogEntry entry = await_entry(log, position);
     ASSERT_EQ(entry.number, position);
     ASSERT_EQ(std::string(log.payload_at(entry.payload_offset), entry.payload_size_bytes),
               payload_of(position));
@@ -175,13 +178,7 @@ TEST(LogWriter, ThreadsAtTheBrimDoNotOverrunAFollower) {
     }
     stm::StableLog& log = replica->log();
     for (uint64_t position = 0; position < kThreads * kEach;) {
-      stm::LogEntry entry;
-      const auto read = log.read(position, &entry);
-      if (read == stm::StableLog::Read::kNotYet) {
-        std::this_thread::yield();
-        continue;
-      }
-      ASSERT_EQ(read, stm::StableLog::Read::kEntry) << "at " << position;
+      const stm::LogEntry entry = await_entry(log, position);
       const char* payload = log.payload_at(entry.payload_offset);
       ASSERT_EQ(std::string(payload, entry.payload_size_bytes),
                 std::string(entry.number, static_cast<char>('a' + entry.activity - 1)));

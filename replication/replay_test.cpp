@@ -10,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <numeric>
 #include <random>
 #include <set>
 #include <thread>
@@ -37,6 +38,14 @@ stm::LogEntry send_of(uint64_t activity, uint32_t step, uint64_t connection) {
   entry.step = step;
   entry.object = connection;
   return entry;
+}
+
+// The positions below `count`, in an order of the seed's.
+std::vector<uint64_t> shuffled(uint64_t count, uint64_t seed) {
+  std::vector<uint64_t> positions(count);
+  std::iota(positions.begin(), positions.end(), 0);
+  std::shuffle(positions.begin(), positions.end(), std::mt19937_64(seed));
+  return positions;
 }
 
 // Takes the activity's next decision; its position.
@@ -161,9 +170,7 @@ TEST(Replay, TheLowWaterMarkIsTheLowestPositionNotConsumed) {
     while (replay.pump() > 0) {
     }
     EXPECT_EQ(replay.read_position(), kEntries);
-    std::vector<uint64_t> order(kEntries);
-    for (uint64_t n = 0; n < kEntries; ++n) order[n] = n;
-    std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
+    const std::vector<uint64_t> order = shuffled(kEntries, seed);
     std::set<uint64_t> left(order.begin(), order.end());
     for (const uint64_t position : order) {
       replay.consumed(position);
@@ -224,9 +231,7 @@ TEST(Replay, AChunkWaitsForEverySendAndEveryThreadsDecisionBeforeIt) {
   }
   EXPECT_EQ(group.run_follower(1, [seed, holding]() mutable {
     replay.pump();
-    std::vector<uint64_t> order(kEntries);
-    for (uint64_t n = 0; n < kEntries; ++n) order[n] = n;
-    std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
+    const std::vector<uint64_t> order = shuffled(kEntries, seed);
     for (const uint64_t position : order) {
       const uint64_t first = holding.empty() ? kNoPosition : *holding.begin();
       {
@@ -281,9 +286,7 @@ TEST(Replay, TimeHasPassedOnlyWhenEverythingBeforeHasHappened) {
         EXPECT_GE(replay.low(), position);
       });
     }
-    std::vector<uint64_t> order(kEntries);
-    for (uint64_t n = 0; n < kEntries; ++n) order[n] = n;
-    std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
+    const std::vector<uint64_t> order = shuffled(kEntries, seed);
     for (const uint64_t position : order) {
       replay.consumed(position);
       std::this_thread::yield();

@@ -11,6 +11,8 @@
 
 #include <vector>
 
+#include "stmemu/test_memory.h"
+
 namespace auxin::supervisor {
 namespace {
 
@@ -22,22 +24,33 @@ uint64_t now_ns() {
 
 void* return_at_once(void*) { return nullptr; }
 
-// A child whose second thread has come and gone before the pipe tells so.
-int child_with_threads() {
-  int told[2];
-  EXPECT_EQ(pipe(told), 0);
-  const int pid = fork();
-  if (pid == 0) {
-    char go;
-    (void)!read(told[0], &go, 1);
-    pthread_t thread;
-    pthread_create(&thread, nullptr, return_at_once, nullptr);
-    pthread_join(thread, nullptr);
+// A child that waits to be killed. After `known` was told its pid it has started threads, one after
+// the other, and they have ended when this returns.
+template <typename Known>
+pid_t child_with_threads(Known known) {
+  int start[2], ended[2];
+  EXPECT_EQ(pipe(start), 0);
+  EXPECT_EQ(pipe(ended), 0);
+  const pid_t pid = stm::in_child([&] {
+    char byte;
+    close(start[1]);
+    (void)!read(start[0], &byte, 1);
+    for (int i = 0; i < 16; ++i) {
+      pthread_t thread;
+      if (pthread_create(&thread, nullptr, return_at_once, nullptr) == 0)
+        pthread_join(thread, nullptr);
+    }
+    close(ended[1]);
     for (;;) pause();
-  }
-  EXPECT_EQ(write(told[1], "g", 1), 1);
-  close(told[0]);
-  close(told[1]);
+    return 0;
+  });
+  known(pid);
+  char byte;
+  close(start[1]);
+  close(ended[1]);
+  EXPECT_EQ(read(ended[0], &byte, 1), 0);
+  close(start[0]);
+  close(ended[0]);
   return pid;
 }
 
@@ -59,16 +72,13 @@ class DeathTimesTest : public ::testing::Test {
 };
 
 TEST_F(DeathTimesTest, LiesBetweenTheKillAndItsNotice) {
-  const int other = child_with_threads(), watched = child_with_threads();
-  times_.watch({watched});
-  usleep(50'000);  // the thread's own end is not taken for the process's
-  times_.read();
-  EXPECT_EQ(times_.of(watched), 0u);
+  const auto watch = [this](pid_t pid) { times_.watch({pid}); };
+  const pid_t other = child_with_threads([](pid_t) {}), watched = child_with_threads(watch);
   const uint64_t before_ns = now_ns();
   kill(other, SIGKILL);
   kill(watched, SIGKILL);
   const uint64_t died_ns = await_death(times_, watched);
-  EXPECT_GE(died_ns, before_ns);
+  EXPECT_GE(died_ns, before_ns) << "the end of one of its threads is not its own";
   EXPECT_LE(died_ns, now_ns());
   EXPECT_EQ(times_.of(other), 0u) << "nobody asked for it";
   waitpid(other, nullptr, 0);
@@ -77,7 +87,7 @@ TEST_F(DeathTimesTest, LiesBetweenTheKillAndItsNotice) {
 
 TEST_F(DeathTimesTest, FollowsAChangeOfWhoIsWatched) {
   std::vector<int> pids;
-  for (int i = 0; i < 8; ++i) pids.push_back(child_with_threads());
+  for (int i = 0; i < 8; ++i) pids.push_back(child_with_threads([](pid_t) {}));
   times_.watch({1, 2, 3});
   times_.watch(pids);
   for (const int pid : pids) kill(pid, SIGKILL);

@@ -441,17 +441,20 @@ void Supervisor::tell_promotions() {
   }
   while (promotions_told_ != count) {
     auto& record = control().promotions[promotions_told_ % replication::kMaxPromotions];
-    if (!read_promotion(record)) return;  // being written: at the next look
+    auto promotion = read_promotion(record);
+    if (!promotion) return;  // being written: at the next look
     ++promotions_told_;
-    if (record.from < 0) continue;  // the first leadership of all
+    if (promotion->from < 0) continue;  // the first leadership of all
     deaths_.read();
-    if (const uint64_t died_ns = deaths_.of(record.from_pid)) record.died_ns.store(died_ns);
-    const Promotion told = *read_promotion(record);
+    if (const uint64_t died_ns = deaths_.of(promotion->from_pid)) {
+      record.died_ns.store(died_ns);
+      promotion->died_ns = died_ns;
+    }
     progress_.event(fmt::format("replica {} leads now (epoch {}, after replica {}; noticed in {}, "
                                 "served in {})",
-                                told.to, told.epoch, told.from,
-                                describe_microseconds(told.detect_us()),
-                                describe_microseconds(told.serve_us())));
+                                promotion->to, promotion->epoch, promotion->from,
+                                describe_microseconds(promotion->detect_us()),
+                                describe_microseconds(promotion->serve_us())));
   }
 }
 

@@ -23,6 +23,14 @@ class ProbeCase(unittest.TestCase):
         """A new client, closed with the test."""
         return self.enterContext(giop.Probe(self.port))
 
+    def kill_leaders(self, clients, times, calls_before, calls_after):
+        """Kills one leader after the other, between that many calls of the clients."""
+        for _ in range(times):
+            clients.await_calls(calls_before)
+            self.group.replace_leader()
+            clients.await_calls(calls_after)
+            self.group.await_all_ready()
+
     def state_through(self, _replica=None):
         with giop.Probe(self.port) as probe:
             return probe.state()

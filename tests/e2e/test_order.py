@@ -24,11 +24,7 @@ class OrderTest(ProbeCase):
             probe.number(name, token, code="I")
             return token
         with load.ProbeLoad(self.port, clients=clients, step=step) as racing:
-            for _ in range(kills):
-                racing.await_calls(200)
-                self.group.replace_leader()
-                racing.await_calls(100)
-                self.group.await_all_ready()
+            self.kill_leaders(racing, kills, 200, 100)
         racing.assert_clean(self)
         return racing
 
@@ -121,11 +117,7 @@ class WaitingTest(ProbeCase):
                 taken.append(value)
             return value
         with load.ProbeLoad(self.port, clients=4, step=step) as clients:
-            for _ in range(3):
-                clients.await_calls(200)
-                self.group.replace_leader()
-                clients.await_calls(100)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, 3, 200, 100)
         clients.assert_clean(self)
         with giop.Probe(self.port) as probe:
             while (value := probe.number("queue_take", 0)) != -1:
@@ -179,11 +171,7 @@ class ApplicationThreadsTest(ProbeCase):
             probe.nothing("background_post", client * 1000 + turn % 7)
             return turn
         with load.ProbeLoad(self.port, clients=3, step=step) as clients:
-            for _ in range(2):
-                clients.await_calls(150)
-                self.group.replace_leader()
-                clients.await_calls(100)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, 2, 150, 100)
         clients.assert_clean(self)
 
         def background(_):
@@ -246,11 +234,7 @@ class ObjectsTest(ProbeCase):
             with giop.Connection("127.0.0.1", self.port) as other:
                 return other.call(cell.key, "put", lambda out: out.long(7)).long()
         with load.ProbeLoad(self.port, clients=3, step=step) as clients:
-            for _ in range(2):
-                clients.await_calls(100)
-                self.group.replace_leader()
-                clients.await_calls(60)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, 2, 100, 60)
         clients.assert_clean(self)
         self.assertEqual({value for each in clients.answers for value in each}, {7})
         self.assert_agreement()

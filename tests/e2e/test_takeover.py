@@ -16,11 +16,7 @@ class TakeoverTest(ProbeCase):
 
     def test_acknowledged_calls_are_there_exactly_once_after_repeated_kills(self):
         with load.ProbeLoad(self.port, clients=4) as clients:
-            for _ in range(KILLS):
-                clients.await_calls(200)
-                self.group.replace_leader()
-                clients.await_calls(200)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, KILLS, 200, 200)
         total = clients.assert_exactly_once(self)
         state = self.assert_agreement()
         self.assertIn(f"counter {total} additions {total} ", state)
@@ -62,11 +58,7 @@ class TakeoverTest(ProbeCase):
     def test_every_promotion_is_in_the_status_with_its_times(self):
         before = len(self.group.status()["promotions"])
         with load.ProbeLoad(self.port) as clients:
-            for _ in range(2):
-                clients.await_calls(100)
-                self.group.replace_leader()
-                clients.await_calls(20)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, 2, 100, 20)
         rows = self.group.status()["promotions"]
         self.assertEqual(len(rows), before + 2)
         for row in rows[before:]:
@@ -121,11 +113,7 @@ class PoolModeTakeoverTest(ProbeCase):
 
     def test_pool_mode_exactly_once_after_repeated_kills(self):
         with load.ProbeLoad(self.port, clients=4) as clients:
-            for _ in range(KILLS):
-                clients.await_calls(150)
-                self.group.replace_leader()
-                clients.await_calls(150)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, KILLS, 150, 150)
         total = clients.assert_exactly_once(self)
         self.assertIn(f"counter {total} additions {total} ", self.assert_agreement())
 
@@ -141,11 +129,7 @@ class OneWorkerTest(ProbeCase):
                 probe.oneway("note", 1)  # no reply: the next request may overtake it
             return probe.number("add_alone", 1)
         with load.ProbeLoad(self.port, clients=4, step=step) as clients:
-            for _ in range(KILLS):
-                clients.await_calls(60)
-                self.group.replace_leader()
-                clients.await_calls(60)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, KILLS, 60, 60)
         total = clients.assert_exactly_once(self)
         self.assertIn(f"counter {total} additions {total} ", self.assert_agreement())
 
@@ -159,11 +143,7 @@ class FewWorkersTest(ProbeCase):
             probe.oneway("note", 1)
             return probe.add(1)
         with load.ProbeLoad(self.port, clients=5, step=step) as clients:
-            for _ in range(3):
-                clients.await_calls(200)
-                self.group.replace_leader()
-                clients.await_calls(200)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, 3, 200, 200)
         clients.assert_exactly_once(self)
         self.assert_agreement()
 
@@ -174,11 +154,7 @@ class GroupSizeTest(ProbeCase):
 
     def test_two_replicas_take_turns(self):
         with load.ProbeLoad(self.port, clients=2) as clients:
-            for _ in range(4):
-                clients.await_calls(100)
-                self.group.replace_leader()
-                clients.await_calls(100)
-                self.group.await_all_ready()
+            self.kill_leaders(clients, 4, 100, 100)
         clients.assert_exactly_once(self)
         self.assert_agreement()
 
