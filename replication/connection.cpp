@@ -47,6 +47,11 @@ Connection* Connection::of(int fd) {
   return dynamic_cast<Connection*>(os::meta_socket(fd));
 }
 
+void Connection::for_each(void (*visit)(Connection&, void*), void* context) {
+  for (Connection* connection : by_slot)
+    if (connection != nullptr && connection->number_ != 0) visit(*connection, context);
+}
+
 void Connection::for_each_open(void (*visit)(Connection&, void*), void* context) {
   for (Connection* connection : by_slot)
     if (connection != nullptr && connection->number_ != 0 && !connection->closed_in_log_)
@@ -68,6 +73,7 @@ Connection* Connection::make(uint64_t number, int slot) {
     made = static_cast<Connection*>(memory);
   } else {
     made->tracker_.reset();
+    made->kept_bytes_.reset();
   }
   new (made) Connection();
   made->number_ = number;
@@ -255,6 +261,7 @@ void Connection::note_send(uint64_t position, const stm::LogEntry& entry) {
 void Connection::note_event(const stm::LogEntry& entry) {
   if (entry.kind == kClose) {
     closed_in_log_ = true;
+    forget_kept_send();
     if (closed_here_ && held_fd_ >= 0) {
       raw_syscall(SYS_close, held_fd_);
       held_fd_ = -1;

@@ -12,17 +12,22 @@
 //             send → payload, entry Send → kernel → outcome of the entry
 //   follower: entry Receive → recv;   send → compare with entry Send, wait for its outcome
 //
+// A client may take its reply as late as it likes: followers that wait for the outcome keep the
+// reply's bytes themselves and give the log's entry free, so that nobody waits for that client.
+//
 // Invariants:
 //  (1) Log order of a connection's entries is stream order, in each direction.
 //  (2) At most the last Send entry of a connection is not wholly in the kernel.
 //  (3) Bytes that were consumed from the kernel and are not in the log are in the landing buffer.
 //
-// Thread safety: any thread. receive and send each hold a lock of their direction while they run;
-// queues are under the replay lock. Source: DESIGN 4.4 and 4.5.
+// Thread safety: any thread. receive and send each hold a lock of their direction while they run
+// (the sending one covers the kept bytes too); queues are under the replay lock. Source: DESIGN 4.4
+// and 4.5.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "libmeta_os/facets.h"
 #include "libmeta_req/request_tracker.h"
@@ -38,7 +43,8 @@ class Connection final : public os::MetaSocket {
   static Connection* find(uint64_t number);  // null: unknown, or replaced by a later one
   // The connection behind a descriptor, or null.
   static Connection* of(int fd);
-  // Calls visit for every connection of this process that the log has not closed.
+  // Calls visit for every connection of this process; for each that the log has not closed.
+  static void for_each(void (*visit)(Connection&, void*), void* context);
   static void for_each_open(void (*visit)(Connection&, void*), void* context);
 
   // Leader: a descriptor fresh from accept or connect becomes a replicated connection. The entry is
@@ -79,8 +85,9 @@ class Connection final : public os::MetaSocket {
   void fetch();
   void recover_input();
   void recover_output();
-  // Housekeeping: bytes that a dead leader published and nobody could hand over yet.
-  bool flush();
+  // Housekeeping: bytes that a dead leader published and nobody could hand over yet. Leaves it to a
+  // thread that is sending.
+  void flush_if_idle();
   bool needs_flush() const { return unflushed_begin_ < unflushed_end_; }
   void publish_holder();  // this process's descriptor, for followers to fetch
 
@@ -113,6 +120,12 @@ class Connection final : public os::MetaSocket {
   ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
                     os::CallSite site);
   ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
+  uint32_t await_outcome(uint64_t position, const stm::LogEntry& entry);
+  bool outcome_of_send(uint64_t position, uint32_t* outcome);
+  void settle_send(uint64_t position, uint32_t outcome);
+  bool keep_send(uint64_t position, uint64_t payload_offset, uint32_t size);
+  void forget_kept_send();
+  bool flush();
   bool unread_locked();
   void track(const char* data, size_t size);
   void log_receive(const char* data, size_t size);
@@ -151,6 +164,8 @@ class Connection final : public os::MetaSocket {
   uint32_t last_send_size_ = 0;
   bool last_send_non_blocking_ = false;
   uint64_t unflushed_begin_ = 0, unflushed_end_ = 0;
+  std::atomic<uint64_t> kept_send_{kNoPosition};  // whose bytes this process keeps for itself
+  std::unique_ptr<char[]> kept_bytes_;
 
   FutexLock receive_lock_;
   FutexLock send_lock_;

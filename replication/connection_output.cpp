@@ -22,9 +22,15 @@ namespace auxin::replication {
 
 namespace {
 
+constexpr uint64_t kOutcomeLookNs = 200'000, kLateOutcomeLookNs = 2'000'000;
+
 uint32_t outcome_of(ssize_t size, int error) {
   return size >= 0 ? static_cast<uint32_t>(size) + kOutcomeBias
                    : kOutcomeError | static_cast<uint32_t>(error);
+}
+
+uint64_t sent_by(uint32_t outcome) {
+  return (outcome & kOutcomeError) != 0 ? 0 : outcome - kOutcomeBias;
 }
 
 ssize_t from_outcome(uint32_t outcome) {
@@ -75,7 +81,7 @@ ssize_t Connection::send_live(int fd, const char* data, size_t size, const msghd
   }
   const int error = errno;
   kill_point(KillPoint::kAfterSend);
-  replica->log().set_outcome(position, outcome_of(sent, error));
+  settle_send(position, outcome_of(sent, error));
   if (sent > 0) out_logged_ += static_cast<uint64_t>(sent);
   kill_point(KillPoint::kAfterOutcome);
   errno = error;
@@ -115,6 +121,7 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
     diverge("this replica replies on connection %llu, the leader did on %llu",
             static_cast<unsigned long long>(number_),
             static_cast<unsigned long long>(entry.object));
+  forget_kept_send();  // of an earlier entry: that one is wholly in the kernel
   ReplicaSlot& own = replica->slot();
   if (!compare(entry, data, size)) {
     own.mismatches.fetch_add(1);
@@ -129,10 +136,75 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
             static_cast<unsigned long long>(position));
   }
   if (entry.call > 0) own.compared.fetch_add(entry.call, std::memory_order_relaxed);
+  return from_outcome(await_outcome(position, entry));
+}
+
+// --- outcomes ---
+
+// The word in the log first or last makes no difference: who asks looks at both.
+void Connection::settle_send(uint64_t position, uint32_t outcome) {
+  if (ConnectionSlot& slot = shared(); slot.number.load(std::memory_order_relaxed) == number_) {
+    slot.settled_send.store(kNoPosition, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    slot.settled_outcome.store(outcome, std::memory_order_relaxed);
+    slot.settled_send.store(position, std::memory_order_release);
+  }
+  replica->log().set_outcome(position, outcome);
+}
+
+bool Connection::outcome_of_send(uint64_t position, uint32_t* outcome) {
+  if (replica->log().outcome(position, outcome)) return true;
+  const ConnectionSlot& slot = shared();
+  const uint64_t settled = slot.settled_send.load(std::memory_order_acquire);
+  const uint32_t value = slot.settled_outcome.load(std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (settled != position || slot.settled_send.load(std::memory_order_relaxed) != position)
+    return false;
+  *outcome = value;
+  return true;
+}
+
+// Where the leader is still sending after a moment, the entry counts as reached: neither the log's
+// end nor other connections wait for a client.
+uint32_t Connection::await_outcome(uint64_t position, const stm::LogEntry& entry) {
   uint32_t outcome = 0;
-  while (!replica->log().outcome(position, &outcome)) sleep_ns(200'000);
+  bool settled = outcome_of_send(position, &outcome);
+  if (!settled) {
+    sleep_ns(kOutcomeLookNs);
+    settled = outcome_of_send(position, &outcome);
+  }
+  if (!settled) {
+    FutexGuard guard(send_lock_);
+    if (!keep_send(position, entry.payload_offset, entry.payload_size_bytes))
+      diverge("the log no longer holds entry %llu, which this replica has not left yet",
+              static_cast<unsigned long long>(position));
+  }
   replay.send_reached(position);
-  return from_outcome(outcome);
+  while (!settled) {
+    sleep_ns(kLateOutcomeLookNs);
+    settled = outcome_of_send(position, &outcome);
+  }
+  return outcome;
+}
+
+// A copy of a Send's payload, until the connection's next Send or its end. False: the log has given
+// it up. Under send_lock_.
+bool Connection::keep_send(uint64_t position, uint64_t payload_offset, uint32_t size) {
+  if (kept_send_.load() == position) return true;
+  kept_send_.store(kNoPosition);
+  kept_bytes_.reset(new char[size]);
+  memcpy(kept_bytes_.get(), replica->log().payload_at(payload_offset), size);
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (position < replica->log().begin()) return false;
+  kept_send_.store(position);
+  return true;
+}
+
+void Connection::forget_kept_send() {
+  if (kept_send_.load(std::memory_order_relaxed) == kNoPosition) return;
+  FutexGuard guard(send_lock_);
+  kept_send_.store(kNoPosition);
+  kept_bytes_.reset();
 }
 
 ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite site) {
@@ -194,47 +266,51 @@ ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite 
   return static_cast<ssize_t>(done);
 }
 
+// --- takeover ---
+
 void Connection::recover_output() {
   if (last_send_ == kNoPosition) return;
-  stm::StableLog& log = replica->log();
+  FutexGuard guard(send_lock_);
   const int fd = fd_ >= 0 ? fd_ : held_fd_;
   const uint64_t end = last_send_offset_ + last_send_size_;
+  const KernelCounts counts = fd >= 0 && !lost_ && !closed_in_log_
+                                  ? kernel_counts(fd, opened_here_, write_shut_)
+                                  : KernelCounts{};
+  const bool reachable = counts.known && !counts.dead;
+  const uint64_t handed = reachable ? std::max(counts.handed_over, last_send_offset_) : end;
   uint32_t outcome = 0;
-  const bool settled = log.outcome(last_send_, &outcome);
-  const KernelCounts counts =
-      fd >= 0 && !lost_ ? kernel_counts(fd, opened_here_, write_shut_) : KernelCounts{};
-  if (!counts.known || counts.dead) {
-    if (!settled) log.set_outcome(last_send_, outcome_of(static_cast<ssize_t>(last_send_size_), 0));
-    out_logged_ = end;
+  if (!outcome_of_send(last_send_, &outcome)) {
+    const uint64_t sent = last_send_non_blocking_ ? std::min(handed, end) - last_send_offset_
+                                                  : last_send_size_;
+    outcome = sent > 0 ? outcome_of(static_cast<ssize_t>(sent), 0) : outcome_of(-1, EAGAIN);
+  }
+  settle_send(last_send_, outcome);
+  out_logged_ = last_send_offset_ + sent_by(outcome);
+  if (handed >= out_logged_) return;
+  if (!keep_send(last_send_, last_send_payload_, last_send_size_)) {
+    // An end is better than a gap. It can't be: who has reached an entry without its outcome has
+    // kept it, and the log keeps what somebody has not reached.
+    lost_ = true;
+    os::real().shutdown(fd, SHUT_RDWR);
     return;
   }
-  const uint64_t handed = std::max(counts.handed_over, last_send_offset_);
-  if (settled) {
-    const uint64_t sent = (outcome & kOutcomeError) != 0 ? 0 : outcome - kOutcomeBias;
-    out_logged_ = last_send_offset_ + sent;
-  } else if (last_send_non_blocking_ && handed < end) {
-    const uint64_t sent = handed - last_send_offset_;
-    log.set_outcome(last_send_, outcome_of(sent > 0 ? static_cast<ssize_t>(sent) : -1, EAGAIN));
-    out_logged_ = handed;
-  } else {
-    log.set_outcome(last_send_, outcome_of(static_cast<ssize_t>(last_send_size_), 0));
-    out_logged_ = end;
-  }
-  if (handed < out_logged_) {
-    unflushed_begin_ = handed;
-    unflushed_end_ = out_logged_;
-    flush();
-  }
+  unflushed_begin_ = handed;
+  unflushed_end_ = out_logged_;
+  flush();
 }
 
-// Hands over what the dead leader had published; true when all is out. Under send_lock_ or before
-// the server's threads are live.
+void Connection::flush_if_idle() {
+  if (!needs_flush() || !send_lock_.try_lock()) return;
+  flush();
+  send_lock_.unlock();
+}
+
+// Hands over what the dead leader had published; true when all is out. Under send_lock_.
 bool Connection::flush() {
   const int fd = fd_ >= 0 ? fd_ : held_fd_;
   while (unflushed_begin_ < unflushed_end_) {
-    const char* data = replica->log().payload_at(last_send_payload_);
-    const ssize_t sent = os::real().send(fd, data + (unflushed_begin_ - last_send_offset_),
-                                         unflushed_end_ - unflushed_begin_,
+    const char* data = kept_bytes_.get() + (unflushed_begin_ - last_send_offset_);
+    const ssize_t sent = os::real().send(fd, data, unflushed_end_ - unflushed_begin_,
                                          MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EAGAIN || errno == EINTR) return false;
@@ -243,6 +319,8 @@ bool Connection::flush() {
     }
     unflushed_begin_ += static_cast<uint64_t>(sent);
   }
+  kept_send_.store(kNoPosition);
+  kept_bytes_.reset();
   return true;
 }
 

@@ -22,7 +22,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 3;
+inline constexpr uint32_t kControlVersion = 4;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -115,6 +115,10 @@ struct alignas(64) ConnectionSlot {
   std::atomic<uint64_t> closed_position;   // of its kClose entry
   std::atomic<int32_t> holder_pid;         // process in whose table leader_fd is
   std::atomic<int32_t> holder_keeper_pid;
+  // The latest Send entry that has an outcome, and its outcome: for followers whose Send entry the
+  // log has given up while the client took its time.
+  std::atomic<uint64_t> settled_send;      // kNoPosition while it changes
+  std::atomic<uint32_t> settled_outcome;
 };
 
 struct PromotionRecord {

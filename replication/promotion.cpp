@@ -195,7 +195,7 @@ bool promote() {
   kill_point(KillPoint::kPromotionAdopted);
   Connection::for_each_open([](Connection& c, void*) { c.recover_input(); }, nullptr);
   kill_point(KillPoint::kPromotionInput);
-  Connection::for_each_open([](Connection& c, void*) { c.recover_output(); }, nullptr);
+  Connection::for_each([](Connection& c, void*) { c.recover_output(); }, nullptr);
   kill_point(KillPoint::kPromotionOutput);
 
   replica->set_mode(Mode::kPromoting);
@@ -230,7 +230,7 @@ bool promote() {
 
 void flush_pending_output() {
   Connection::for_each_open([](Connection& connection, void*) {
-    if (connection.needs_flush()) connection.flush();
+    connection.flush_if_idle();
   }, nullptr);
 }
 

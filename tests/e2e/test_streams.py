@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bytes on connections: every framing and pace a client may choose survives a takeover exactly."""
+import contextlib
 import hashlib
 import socket
 import struct
+import tempfile
 import time
 import unittest
 
@@ -32,16 +34,11 @@ class StreamsTest(ProbeCase):
         self.assert_agreement()
 
     def test_a_reply_larger_than_all_buffers_is_finished_by_the_next_leader(self):
-        size = 8_000_000
-        with giop.Connection("127.0.0.1", self.port) as connection:
-            connection.send_request(
-                b"probe", "fill", lambda out: out.ulong(size).octet(9))
-            connection.socket.recv(1, socket.MSG_PEEK)  # the reply has begun; nobody reads it
+        with late_reader(self.port) as finish:
             self.group.replace_leader()
             self.group.await_all_ready()
             self.group.replace_leader()
-            _, reply = connection.read_reply()
-            self.assertEqual(reply.octets(), bytes((9 + i * 31) % 256 for i in range(size)))
+            finish(self)
         self.group.await_all_ready()
         self.assert_agreement()
 
@@ -217,3 +214,55 @@ class StreamsTest(ProbeCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+    def test_a_client_that_takes_its_reply_late_holds_up_nobody(self):
+        with late_reader(self.port) as finish:
+            with load.ProbeLoad(self.port, clients=3) as clients:
+                for _ in range(2):
+                    clients.await_calls(6000)  # more than a follower reads ahead
+                    self.group.replace_leader()
+                    clients.await_calls(200)
+                    self.group.await_all_ready()
+            clients.assert_exactly_once(self)
+            self.group.await_caught_up()
+            finish(self)
+        self.assert_agreement()
+
+
+class SmallLogTest(ProbeCase):
+    """The log goes round while a client has not taken its reply."""
+    timeout_s = 240
+
+    def setUp(self):
+        file = self.enterContext(tempfile.NamedTemporaryFile("w", suffix=".toml"))
+        file.write('[log]\nentries = 16384\npayload = "16MiB"\n')
+        file.flush()
+        self.group_options = ("--config", file.name)
+        super().setUp()
+
+    def test_its_reply_is_finished_by_the_next_leader_but_one(self):
+        with late_reader(self.port) as finish:
+            with load.ProbeLoad(self.port, clients=3) as clients:
+                for _ in range(2):
+                    begin = self.group.status()["log"]["begin"]
+                    while self.group.status()["log"]["begin"] < begin + 2 * 16384:
+                        clients.await_calls(1000)
+                    self.group.replace_leader()
+            clients.assert_exactly_once(self)
+            finish(self)
+        self.group.assert_no_mismatch()
+
+
+@contextlib.contextmanager
+def late_reader(port):
+    """A client that has been sent the begin of a reply larger than all buffers, and a function that
+    takes the whole of it."""
+    size = 8_000_000
+    with giop.Connection("127.0.0.1", port) as connection:
+        connection.send_request(b"probe", "fill", lambda out: out.ulong(size).octet(9))
+        connection.socket.recv(1, socket.MSG_PEEK)
+
+        def finish(test):
+            _, reply = connection.read_reply()
+            test.assertEqual(reply.octets(), bytes((9 + i * 31) % 256 for i in range(size)))
+        yield finish
