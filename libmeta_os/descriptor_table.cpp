@@ -6,7 +6,6 @@ namespace auxin::os {
 namespace internal {
 constinit std::atomic<MetaSocket*> meta_sockets[kMaxDescriptors] = {};
 constinit std::atomic<uint8_t> descriptor_marks[kMaxDescriptors] = {};
-constinit std::atomic<bool> any_virtual_socket{false};
 }  // namespace internal
 
 namespace {
@@ -43,11 +42,6 @@ int attached_count(const MetaSocket* socket) {
 void detach_all() {
   const int end = end_of_attached.load();
   for (int fd = 0; fd < end; ++fd) detach(fd);
-  set_any_virtual(false);
-}
-
-void set_any_virtual(bool on) {
-  internal::any_virtual_socket.store(on, std::memory_order_release);
 }
 
 void set_mark(int fd, DescriptorMark mark, bool on) {

@@ -21,7 +21,6 @@ inline constexpr int kMaxDescriptors = 65536;
 namespace internal {
 extern std::atomic<MetaSocket*> meta_sockets[kMaxDescriptors];
 extern std::atomic<uint8_t> descriptor_marks[kMaxDescriptors];
-extern std::atomic<bool> any_virtual_socket;
 }  // namespace internal
 
 // Null: none, or fd is out of range.
@@ -33,12 +32,6 @@ void attach(int fd, MetaSocket* socket);     // after the style made it
 void detach(int fd);                         // before the number can be reused
 int attached_count(const MetaSocket* socket);  // how many descriptors share it
 void detach_all();                           // in a forked child
-
-// Fast: is there any MetaSocket that is_virtual()?
-inline bool any_virtual() {
-  return internal::any_virtual_socket.load(std::memory_order_acquire);
-}
-void set_any_virtual(bool on);               // by the style
 
 // What the hooks know about a descriptor besides.
 enum DescriptorMark : uint8_t {

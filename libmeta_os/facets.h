@@ -101,10 +101,6 @@ class MetaSocket {
  public:
   virtual ~MetaSocket() = default;
 
-  // True while the kernel's socket must not be used for this descriptor (a follower): the hooks of
-  // poll, select and epoll then go through DescriptorFacet::poll.
-  virtual bool is_virtual() const = 0;
-
   // The recv family: `message` has at least one iovec; `flags` as recvmsg's. read and readv come
   // with no name, no control and flags 0.
   virtual ssize_t receive(int fd, msghdr* message, int flags, CallSite site) = 0;
@@ -134,8 +130,11 @@ class DescriptorFacet {
   virtual int listen(int fd, int backlog, CallSite site);
   virtual int connect(int fd, const sockaddr* address, socklen_t length, CallSite site);
 
-  // At least one descriptor in the set is virtual. `deadline` null: for ever; relative time.
-  // `mask` as ppoll's, may be null. Result and errno as ppoll's.
+  // Whether the calling thread's polls and selects are to go to poll(), if there is a descriptor
+  // with a MetaSocket in the set.
+  virtual bool takes_polls() const { return false; }
+  // `timeout` null: for ever; relative time. `mask` as ppoll's, may be null. Result and errno as
+  // ppoll's.
   virtual int poll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask);
 
   // epoll on an epoll descriptor that has had a MetaSocket added to it.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Hooks: poll, select and their relations. A call goes to DescriptorFacet::poll if one of its
-// descriptors is virtual; a select is turned into a poll and its answer back.
+// descriptors has a MetaSocket and the facet takes the thread's polls; a select is turned into a
+// poll and its answer back.
 #include <alloca.h>
 #include <errno.h>
 
@@ -12,19 +13,14 @@
 namespace auxin::os {
 namespace {
 
-bool is_virtual(int fd) {
-  MetaSocket* const socket = meta_socket(fd);
-  return socket != nullptr && socket->is_virtual();
-}
-
 bool may_be_reified() {
-  return any_virtual() && facets.descriptors != nullptr && !at_meta_level();
+  return facets.descriptors != nullptr && !at_meta_level() && facets.descriptors->takes_polls();
 }
 
 bool reified(const pollfd* fds, nfds_t count) {
   if (!may_be_reified() || fds == nullptr) return false;
   for (nfds_t i = 0; i < count; ++i) {
-    if (is_virtual(fds[i].fd)) return true;
+    if (meta_socket(fds[i].fd) != nullptr) return true;
   }
   return false;
 }
@@ -32,7 +28,7 @@ bool reified(const pollfd* fds, nfds_t count) {
 bool reified(const SelectSets& sets) {
   if (!may_be_reified()) return false;
   for (int fd = 0; fd < sets.count; ++fd) {
-    if (sets.wants(fd) && is_virtual(fd)) return true;
+    if (sets.wants(fd) && meta_socket(fd) != nullptr) return true;
   }
   return false;
 }
@@ -42,7 +38,7 @@ int order(pollfd* fds, nfds_t count, int timeout_ms) {
   return facets.descriptors->poll(fds, count, timeout_ms < 0 ? nullptr : &timeout, nullptr);
 }
 
-// The answer of a select on virtual descriptors.
+// The facet's answer to a select.
 int order(const SelectSets& sets, const timespec* timeout, const sigset_t* mask) {
   const nfds_t count = sets.wanted_count();
   auto* const fds = static_cast<pollfd*>(alloca(sizeof(pollfd) * count));

@@ -116,7 +116,7 @@ bool MapClassification::value(os::CallSite site) {
   if (markers::this_thread().innermost(markers::Role::kValueSource) != nullptr) return true;
   const os::Module* module = os::module_of(site.address);
   const ModuleKind direct = kind_of_module(module);
-  // An ORB that itself reads the time does so where it makes keys that clients see; its timeouts
+  // An ORB that itself reads the time does so where it makes keys that clients see; its time limits
   // are read through its thread library.
   if (direct == ModuleKind::kInfrastructure) return true;
   if (direct == ModuleKind::kApplication) return true;

@@ -15,8 +15,9 @@
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
-#include "replication/divergence.h"
 #include "replication/activity.h"
+#include "replication/decision.h"
+#include "replication/divergence.h"
 #include "replication/kill_points.h"
 #include "replication/listener.h"
 #include "replication/log_writer.h"
@@ -141,13 +142,14 @@ Connection* Connection::make_accepted(int fd, uint64_t listener, const sockaddr*
   return made;
 }
 
-Connection* Connection::make_opened(int fd, const sockaddr* peer, socklen_t peer_size, int,
-                                    os::CallSite) {
+Connection* Connection::make_opened(int fd, const sockaddr* peer, socklen_t peer_size,
+                                    bool in_progress) {
   const uint64_t number = take_number();
   if (number == 0) return nullptr;
   Connection* made = make(number, static_cast<int>(number % kMaxConnections));
   made->fd_ = fd;
   made->opened_here_ = true;
+  made->connecting_ = in_progress;
   made->peer_size_ = std::min<socklen_t>(peer_size, sizeof made->peer_);
   memcpy(&made->peer_, peer, made->peer_size_);
   made->non_blocking_ = (os::real().fcntl(fd, F_GETFL, nullptr) & O_NONBLOCK) != 0;
@@ -190,9 +192,10 @@ void Connection::accepted(uint64_t, const stm::LogEntry& entry) {
 }
 
 void Connection::connected(uint64_t, const stm::LogEntry& entry) {
-  if (entry.object == 0) return;  // the connect failed
+  if (entry.object == 0) return;  // it failed at once
   Connection* made = make(entry.object, static_cast<int>(entry.number & 0xffffffff));
   made->opened_here_ = true;
+  made->connecting_ = entry.flags != 0;
   made->peer_size_ = std::min<socklen_t>(entry.payload_size_bytes, sizeof made->peer_);
   memcpy(&made->peer_, replica->log().payload_at(entry.payload_offset), made->peer_size_);
   made->fetch();
@@ -261,7 +264,7 @@ void Connection::note_send(uint64_t position, const stm::LogEntry& entry) {
 void Connection::note_event(const stm::LogEntry& entry) {
   if (entry.kind == kClose) {
     closed_in_log_ = true;
-    forget_kept_send();
+    forget_kept_before(kNoPosition);
     if (closed_here_ && held_fd_ >= 0) {
       raw_syscall(SYS_close, held_fd_);
       held_fd_ = -1;
@@ -285,6 +288,7 @@ int Connection::shutdown(int fd, int how) {
     }
     return 0;
   }
+  if (how != SHUT_RD) flush_before_end();
   stm::LogEntry entry{};
   entry.kind = kShutdown;
   entry.object = number_;
@@ -316,6 +320,7 @@ int Connection::close(int fd, bool last) {
     fd_ = -1;
     return os::real().close(fd);
   }
+  flush_before_end();
   kill_point(KillPoint::kBeforeClose);
   stm::LogEntry entry{};
   entry.kind = kClose;
@@ -375,7 +380,37 @@ int Connection::setsockopt(int fd, int level, int name, const void* value, sockl
   return is_virtual() ? 0 : os::real().setsockopt(fd, level, name, value, length);
 }
 
+// What came of a connect that was in progress: 0, or why there is no connection. One decision.
+int Connection::connect_error(int fd) {
+  os::MetaLevel meta;
+  Decision decision(os::CallSite{});
+  stm::LogEntry logged;
+  int error = 0;
+  if (decision.named() && decision.replay(&logged)) {
+    decision.expect(logged, ValueForm::kConnected);
+    decision.done();
+    error = static_cast<int>(logged.object);
+  } else {
+    socklen_t size = sizeof error;
+    os::real().getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    sockaddr_storage peer;
+    size = sizeof peer;
+    if (error == 0 && os::real().getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0)
+      error = errno;
+    if (decision.named())
+      decision.log_value(ValueForm::kConnected, static_cast<uint64_t>(error), 0, 0);
+  }
+  if (error == 0) connecting_ = false;
+  return error;
+}
+
 int Connection::getsockopt(int fd, int level, int name, void* value, socklen_t* length) {
+  if (connecting_ && level == SOL_SOCKET && name == SO_ERROR && *length >= sizeof(int)) {
+    const int error = connect_error(fd);
+    *static_cast<int*>(value) = error == ENOTCONN ? 0 : error;
+    *length = sizeof(int);
+    return 0;
+  }
   if (is_virtual() && level == SOL_SOCKET && name == SO_ERROR && *length >= sizeof(int)) {
     *static_cast<int*>(value) = 0;
     *length = sizeof(int);
@@ -384,7 +419,11 @@ int Connection::getsockopt(int fd, int level, int name, void* value, socklen_t* 
   return os::real().getsockopt(fd, level, name, value, length);
 }
 
-int Connection::getpeername(int, sockaddr* address, socklen_t* length) {
+int Connection::getpeername(int fd, sockaddr* address, socklen_t* length) {
+  if (connecting_ && connect_error(fd) != 0) {
+    errno = ENOTCONN;
+    return -1;
+  }
   memcpy(address, &peer_, std::min(*length, peer_size_));
   *length = peer_size_;
   return 0;

@@ -51,8 +51,8 @@ class Connection final : public os::MetaSocket {
   // published before this returns. Null: no slot is free.
   static Connection* make_accepted(int fd, uint64_t listener, const sockaddr* peer,
                                    socklen_t peer_size);
-  static Connection* make_opened(int fd, const sockaddr* peer, socklen_t peer_size, int error,
-                                 os::CallSite site);
+  static Connection* make_opened(int fd, const sockaddr* peer, socklen_t peer_size,
+                                 bool in_progress);
 
   // Steward: a connected socket that nobody has logged; the entry makes it everyone's, this
   // process's pump included. Takes `fd`.
@@ -88,6 +88,7 @@ class Connection final : public os::MetaSocket {
   // Housekeeping: bytes that a dead leader published and nobody could hand over yet. Leaves it to a
   // thread that is sending.
   void flush_if_idle();
+  void flush_before_end();
   bool needs_flush() const { return unflushed_begin_ < unflushed_end_; }
   void publish_holder();  // this process's descriptor, for followers to fetch
 
@@ -96,7 +97,6 @@ class Connection final : public os::MetaSocket {
   req::RequestTracker& tracker() { return tracker_; }
 
   // os::MetaSocket
-  bool is_virtual() const override;
   ssize_t receive(int fd, msghdr* message, int flags, os::CallSite site) override;
   ssize_t send(int fd, const msghdr* message, int flags, os::CallSite site) override;
   int accept(int fd, sockaddr*, socklen_t*, int, os::CallSite) override;
@@ -112,10 +112,13 @@ class Connection final : public os::MetaSocket {
   short readiness_locked(short events, bool* undeliverable);
 
  private:
+  bool is_virtual() const;  // a follower's: the kernel's socket is the leader's
   static Connection* make(uint64_t number, int slot);
   ConnectionSlot& shared();
   ssize_t receive_live(int fd, msghdr* message, int flags);
-  ssize_t receive_replayed(msghdr* message, int flags, bool* live);
+  ssize_t receive_replayed(msghdr* message, int flags, bool wait, bool* live);
+  ssize_t receive_anyhow(int fd, msghdr* message, int flags, bool wait);
+  ssize_t receive_agreed(int fd, msghdr* message, int flags);
   ssize_t deliver(const msghdr* message, const char* data, size_t size);
   ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
                     os::CallSite site);
@@ -124,18 +127,20 @@ class Connection final : public os::MetaSocket {
   bool outcome_of_send(uint64_t position, uint32_t* outcome);
   void settle_send(uint64_t position, uint32_t outcome);
   bool keep_send(uint64_t position, uint64_t payload_offset, uint32_t size);
-  void forget_kept_send();
+  void forget_kept_before(uint64_t position);
   bool flush();
   bool unread_locked();
   void track(const char* data, size_t size);
   void log_receive(const char* data, size_t size);
   bool compare(const stm::LogEntry& entry, const char* data, size_t size);
+  int connect_error(int fd);
 
   uint64_t number_ = 0;
   int slot_ = -1;
   int held_fd_ = -1;            // the socket (follower: the duplicate), before the server has it
   int fd_ = -1;                 // the server's descriptor, -1: not taken or closed
   bool opened_here_ = false;    // by connect
+  bool connecting_ = false;     // what comes of it has not been asked yet
   bool closed_in_log_ = false;
   bool closed_here_ = false;    // the server closed it in this replica
   bool read_shut_ = false;      // shutdown(SHUT_RD), or an end was delivered

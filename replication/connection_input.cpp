@@ -9,7 +9,9 @@
 
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
+#include "replication/activity.h"
 #include "replication/connection.h"
+#include "replication/decision.h"
 #include "replication/kill_points.h"
 #include "replication/log_writer.h"
 #include "replication/message_size.h"
@@ -126,7 +128,7 @@ ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
   }
 }
 
-ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
+ssize_t Connection::receive_replayed(msghdr* message, int flags, bool wait, bool* live) {
   *live = false;
   const size_t wanted = total_size(message);
   replay.lock().lock();
@@ -135,7 +137,7 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
     if (!queue_.empty()) {
       const uint64_t position = queue_.head;
       if (!replay.deliverable(position)) {
-        if (non_blocking_ || (flags & MSG_DONTWAIT) != 0) {
+        if (!wait) {
           replay.lock().unlock();
           errno = EAGAIN;
           return -1;
@@ -185,7 +187,7 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
       replay.lock().unlock();
       return -1;
     }
-    if (non_blocking_ || (flags & MSG_DONTWAIT) != 0) {
+    if (!wait) {
       replay.lock().unlock();
       errno = EAGAIN;
       return -1;
@@ -201,13 +203,37 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool* live) {
   return end_error_ != 0 ? -1 : 0;
 }
 
-ssize_t Connection::receive(int fd, msghdr* message, int flags, os::CallSite) {
-  os::MetaLevel meta;
+ssize_t Connection::receive_anyhow(int fd, msghdr* message, int flags, bool wait) {
   if (replica->leads() && queue_.empty() && !lost_) return receive_live(fd, message, flags);
   replica->enter();
   bool live = false;
-  const ssize_t result = receive_replayed(message, flags, &live);
+  const ssize_t result = receive_replayed(message, flags, wait, &live);
   return live ? receive_live(fd, message, flags) : result;
+}
+
+// Whether there was something to receive is a decision of the activity that does not wait for it.
+ssize_t Connection::receive_agreed(int fd, msghdr* message, int flags) {
+  Decision decision(os::CallSite{});
+  stm::LogEntry logged;
+  if (decision.replay(&logged)) {
+    decision.expect(logged, ValueForm::kReceivable);
+    decision.done();
+    if (logged.object != 0) return receive_anyhow(fd, message, flags, true);
+    errno = EAGAIN;
+    return -1;
+  }
+  const ssize_t result = receive_anyhow(fd, message, flags, false);
+  const int error = errno;
+  decision.log_value(ValueForm::kReceivable, result >= 0 || error != EAGAIN, 0, 0);
+  errno = error;
+  return result;
+}
+
+ssize_t Connection::receive(int fd, msghdr* message, int flags, os::CallSite) {
+  os::MetaLevel meta;
+  const bool wait = !non_blocking_ && (flags & MSG_DONTWAIT) == 0;
+  if (wait || current_activity()->id == 0) return receive_anyhow(fd, message, flags, wait);
+  return receive_agreed(fd, message, flags);
 }
 
 // At a takeover: what the dead leader consumed and did not log is in the landing buffer.

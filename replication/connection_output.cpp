@@ -17,12 +17,14 @@
 #include "replication/message_size.h"
 #include "replication/replica.h"
 #include "replication/request_events.h"
+#include "stmemu/check.h"
 
 namespace auxin::replication {
 
 namespace {
 
 constexpr uint64_t kOutcomeLookNs = 200'000, kLateOutcomeLookNs = 2'000'000;
+constexpr uint64_t kEndPatienceNs = 1'000'000'000;
 
 uint32_t outcome_of(ssize_t size, int error) {
   return size >= 0 ? static_cast<uint32_t>(size) + kOutcomeBias
@@ -121,7 +123,7 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
     diverge("this replica replies on connection %llu, the leader did on %llu",
             static_cast<unsigned long long>(number_),
             static_cast<unsigned long long>(entry.object));
-  forget_kept_send();  // of an earlier entry: that one is wholly in the kernel
+  forget_kept_before(position);
   ReplicaSlot& own = replica->slot();
   if (!compare(entry, data, size)) {
     own.mismatches.fetch_add(1);
@@ -200,9 +202,12 @@ bool Connection::keep_send(uint64_t position, uint64_t payload_offset, uint32_t 
   return true;
 }
 
-void Connection::forget_kept_send() {
-  if (kept_send_.load(std::memory_order_relaxed) == kNoPosition) return;
+// The connection's output has come to `position`: what was kept before is wholly in the kernel.
+void Connection::forget_kept_before(uint64_t position) {
+  const uint64_t kept = kept_send_.load(std::memory_order_relaxed);
+  if (kept == kNoPosition || kept >= position) return;
   FutexGuard guard(send_lock_);
+  CHECK(!needs_flush(), "the log goes on behind a Send only when that is in the kernel");
   kept_send_.store(kNoPosition);
   kept_bytes_.reset();
 }
@@ -305,10 +310,20 @@ void Connection::flush_if_idle() {
   send_lock_.unlock();
 }
 
+// Before an end: to the server all of its output is in the kernel already.
+void Connection::flush_before_end() {
+  const uint64_t patience_ends_ns = monotonic_ns() + kEndPatienceNs;
+  while (needs_flush() && monotonic_ns() < patience_ends_ns) {
+    flush_if_idle();
+    if (needs_flush()) sleep_ns(kOutcomeLookNs);
+  }
+}
+
 // Hands over what the dead leader had published; true when all is out. Under send_lock_.
 bool Connection::flush() {
   const int fd = fd_ >= 0 ? fd_ : held_fd_;
   while (unflushed_begin_ < unflushed_end_) {
+    CHECK(kept_send_.load() == last_send_, "what is not in the kernel yet is kept");
     const char* data = kept_bytes_.get() + (unflushed_begin_ - last_send_offset_);
     const ssize_t sent = os::real().send(fd, data, unflushed_end_ - unflushed_begin_,
                                          MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -45,7 +45,6 @@ class Listener final : public os::MetaSocket {
   uint64_t number() const { return number_; }
 
   // os::MetaSocket
-  bool is_virtual() const override;
   ssize_t receive(int fd, msghdr* message, int flags, os::CallSite site) override;
   ssize_t send(int fd, const msghdr* message, int flags, os::CallSite site) override;
   int accept(int fd, sockaddr* address, socklen_t* length, int flags, os::CallSite site) override;
@@ -61,6 +60,7 @@ class Listener final : public os::MetaSocket {
   short readiness_locked(short events);
 
  private:
+  bool is_virtual() const;  // a follower's: the kernel's socket is the leader's
   static Listener* make(uint64_t number);
   int accept_live(int fd, sockaddr* address, socklen_t* length, int flags);
   int accept_replayed(sockaddr* address, socklen_t* length, int flags, bool* live);

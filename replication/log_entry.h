@@ -28,7 +28,8 @@ enum Kind : uint8_t {
                     //   completed by it, flags kSendNonBlocking; the outcome is the call's result
   kAcquire = 9,     // object contention point, number acquisition, call AcquireForm, flags result
   kValue = 10,      // object, number: the value; call ValueForm; payload for longer ones
-  kConnect = 11,    // object connection, number slot, flags errno; payload the peer's address
+  kConnect = 11,    // object connection (0: none), number slot, flags errno; payload the peer's
+                    //   address
   kExit = 12,       // number status: the server ends in an orderly way
 };
 
@@ -44,7 +45,7 @@ enum class AcquireForm : uint16_t {
 
 enum class ValueForm : uint16_t {
   kClock = 1, kTimeOfDay, kTime, kRandomBytes, kRandom, kRand, kRandomDevice, kSleep, kSemValue,
-  kLookUp, kSignal
+  kLookUp, kSignal, kPolled, kConnected, kReceivable
 };
 
 }  // namespace auxin::replication

@@ -217,7 +217,6 @@ bool promote() {
   Connection::for_each_open([](Connection& c, void*) { c.publish_holder(); }, nullptr);
   Listener::publish_holders();
   release_standard_output();
-  os::set_any_virtual(false);
   replica->set_mode(Mode::kLeader);
   replay.wake_everything();
   replica->slot().role.store(Role::kLeader);

@@ -26,6 +26,7 @@ namespace auxin::replication {
 namespace {
 
 constexpr nfds_t kMaxPolled = 8192;
+constexpr nfds_t kMaxAgreedPoll = 64;
 constexpr uint64_t kLookAgainNs = 200'000'000;
 
 bool is_stream_socket(int fd) {
@@ -63,6 +64,13 @@ short virtual_readiness(os::MetaSocket* socket, short events, bool* undeliverabl
   if (auto* connection = dynamic_cast<Connection*>(socket))
     return connection->readiness_locked(events, undeliverable);
   return static_cast<Listener*>(socket)->readiness_locked(events);
+}
+
+bool has_connection(const pollfd* fds, nfds_t count) {
+  if (count > kMaxAgreedPoll) return false;
+  for (nfds_t i = 0; i < count; ++i)
+    if (fds[i].fd >= 0 && Connection::of(fds[i].fd) != nullptr) return true;
+  return false;
 }
 
 bool is_listener(os::MetaSocket* socket) { return dynamic_cast<Listener*>(socket) != nullptr; }
@@ -126,18 +134,11 @@ int SharedDescriptors::connect(int fd, const sockaddr* address, socklen_t length
   Decision decision(site);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
-    int result = os::real().connect(fd, address, length);
-    int error = errno;
-    if (result != 0 && error == EINPROGRESS) {
-      // Completed here, so that what came of it is one decision.
-      pollfd wait{fd, POLLOUT, 0};
-      os::real().poll(&wait, 1, -1);
-      socklen_t size = sizeof error;
-      os::real().getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-      result = error == 0 ? 0 : -1;
-    }
+    const int result = os::real().connect(fd, address, length);
+    const int error = errno;
     Connection* made = nullptr;
-    if (result == 0) made = Connection::make_opened(fd, address, length, 0, site);
+    if (result == 0 || error == EINPROGRESS)
+      made = Connection::make_opened(fd, address, length, result != 0);
     const uint64_t number = made != nullptr ? made->number() : 0;
     decision.log_connect(number, number % kMaxConnections, address, length,
                          result == 0 ? 0 : error);
@@ -146,18 +147,58 @@ int SharedDescriptors::connect(int fd, const sockaddr* address, socklen_t length
   }
   if (logged.kind != kConnect) diverge("the leader did not connect a socket here");
   decision.done();
-  if (logged.flags != 0) {
-    errno = logged.flags;
-    return -1;
-  }
   if (Connection* connection = Connection::find(logged.object)) connection->take_descriptor(fd);
-  return 0;
+  if (logged.flags == 0) return 0;
+  errno = logged.flags;
+  return -1;
+}
+
+bool SharedDescriptors::takes_polls() const {
+  return !replica->leads() || current_activity()->id != 0;
 }
 
 int SharedDescriptors::poll(pollfd* fds, nfds_t count, const timespec* timeout,
                             const sigset_t* mask) {
   os::MetaLevel meta;
   replica->enter();
+  return current_activity()->id != 0 && has_connection(fds, count)
+             ? poll_agreed(fds, count, timeout, mask)
+             : poll_freely(fds, count, timeout, mask);
+}
+
+// What an activity waits for on a connection, or that it waited in vain, is a decision.
+int SharedDescriptors::poll_agreed(pollfd* fds, nfds_t count, const timespec* timeout,
+                                   const sigset_t* mask) {
+  Decision decision(os::CallSite{});
+  stm::LogEntry logged;
+  if (decision.replay(&logged)) {
+    decision.expect(logged, ValueForm::kPolled);
+    if (logged.flags == 0 && logged.payload_size_bytes != count * sizeof(short))
+      diverge("the leader waited for other descriptors here");
+    const char* ready = replica->log().payload_at(logged.payload_offset);
+    for (nfds_t i = 0; logged.flags == 0 && i < count; ++i)
+      memcpy(&fds[i].revents, ready + i * sizeof(short), sizeof(short));
+    decision.done();
+    if (logged.flags == 0) return static_cast<int>(logged.object);
+    errno = logged.flags;
+    return -1;
+  }
+  const int result = poll_freely(fds, count, timeout, mask);
+  const int error = errno;
+  if (result < 0) {
+    decision.log_value(ValueForm::kPolled, 0, 0, error);
+  } else {
+    short ready[kMaxAgreedPoll];
+    for (nfds_t i = 0; i < count; ++i) ready[i] = fds[i].revents;
+    decision.log_bytes(ValueForm::kPolled, ready, static_cast<uint32_t>(count * sizeof(short)),
+                       static_cast<uint64_t>(result));
+  }
+  errno = error;
+  return result;
+}
+
+int SharedDescriptors::poll_freely(pollfd* fds, nfds_t count, const timespec* timeout,
+                                   const sigset_t* mask) {
   PollSet& set = poll_set;
   if (count > kMaxPolled || !prepare(set)) {
     errno = count > kMaxPolled ? EINVAL : ENOMEM;

@@ -53,7 +53,6 @@ void first_role() {
     replay.start(replica->log().begin());
     hold_standard_output_back();
     schedule_as_follower();
-    os::set_any_virtual(true);
     replica->set_mode(Mode::kFollower);
     replica->slot().role.store(Role::kJoining);
   }

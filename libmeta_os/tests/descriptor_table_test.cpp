@@ -48,11 +48,9 @@ TEST_F(DescriptorTable, DuplicatesAreCounted) {
 TEST_F(DescriptorTable, DetachAllLeavesNothing) {
   attach(3, socket_number(2));
   attach(1000, socket_number(3));
-  set_any_virtual(true);
   detach_all();
   EXPECT_EQ(meta_socket(3), nullptr);
   EXPECT_EQ(meta_socket(1000), nullptr);
-  EXPECT_FALSE(any_virtual());
 }
 
 TEST_F(DescriptorTable, MarksAreApartFromEachOtherAndAreCopiedToDuplicates) {

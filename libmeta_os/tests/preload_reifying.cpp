@@ -44,7 +44,6 @@ class Transparent : public MetaSocket {
  public:
   static void make_for(int fd);
 
-  bool is_virtual() const override { return true; }
   ssize_t receive(int fd, msghdr* message, int flags, CallSite) override {
     return real().recvmsg(fd, message, flags);
   }
@@ -91,7 +90,6 @@ void Transparent::make_for(int fd) {
   for (Transparent& each : transparent) {
     if (each.in_use_.exchange(true)) continue;
     attach(fd, &each);
-    set_any_virtual(true);
     return;
   }
 }
@@ -104,6 +102,7 @@ class Sockets : public DescriptorFacet {
   int connect(int fd, const sockaddr* address, socklen_t length, CallSite) override {
     return made(fd, real().connect(fd, address, length));
   }
+  bool takes_polls() const override { return true; }
 
  private:
   static int made(int fd, int result) {

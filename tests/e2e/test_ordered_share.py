@@ -3,8 +3,6 @@
 
 In steady state exactly the application's own acquisitions are ordered, none of the ORB's.
 """
-import os
-import random
 import shutil
 import unittest
 
@@ -19,8 +17,7 @@ class OrderedShareTest(unittest.TestCase):
     def setUp(self):
         self.directory = paths.scratch_dir()
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
-        seed = int(os.environ.get("AUXIN_SEED", "0")) or random.randrange(1 << 32)
-        print(f"AUXIN_SEED={seed}")
+        seed = paths.seed()
         self.server = generated_server.GeneratedServer(self.directory, seed).build()
         self.port = paths.free_port()
 

@@ -253,6 +253,28 @@ class SmallLogTest(ProbeCase):
         self.group.assert_no_mismatch()
 
 
+class SendTimeLimitTest(ProbeCase):
+    """The server gives a client up that does not take its reply in time."""
+    timeout_s = 240
+    server_options = ("-ORBserverCallTimeOutPeriod", "300")
+
+    def test_a_client_that_was_given_up_is_given_up_by_all_replicas(self):
+        pids = {replica["id"]: replica["pid"] for replica in self.group.status()["replicas"]}
+        with load.ProbeLoad(self.port, clients=2) as clients:
+            for _ in range(4):
+                with late_reader(self.port) as finish:
+                    time.sleep(0.4)
+                    with self.assertRaises((giop.GiopError, ConnectionError)):
+                        finish(self)
+            clients.await_calls(100)
+            self.group.await_all_ready()
+            self.assertEqual({replica["id"]: replica["pid"]
+                              for replica in self.group.status()["replicas"]}, pids)
+            self.kill_leaders(clients, 2, 100, 100)
+        clients.assert_exactly_once(self)
+        self.assert_agreement()
+
+
 @contextlib.contextmanager
 def late_reader(port):
     """A client that has been sent the begin of a reply larger than all buffers, and a function that

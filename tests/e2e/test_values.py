@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values that a client sees (time, random numbers, the process id) are agreed by the replicas."""
+import collections
+import os
 import time
 import unittest
 
-from harness import giop, load, paths, server
+from harness import giop, load, paths, responder, server
 
 from .probe_case import ProbeCase
 
@@ -111,3 +113,30 @@ class OutgoingConnectionTest(ProbeCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class CallTimeoutTest(ProbeCase):
+    """Whether a call out of the server came back in time is one decision for all replicas."""
+    timeout_s = 200
+    server_options = ("-ORBclientCallTimeOutPeriod", "100")
+
+    def test_a_reply_at_the_deadline_came_in_time_everywhere_or_nowhere(self):
+        seed = paths.seed()
+        outcomes = collections.Counter()
+
+        def step(probe, client, turn):
+            try:
+                outcomes[probe.connection.call(
+                    b"probe", "call_out", lambda out: out.reference(there).long(1)).long()] += 1
+            except giop.SystemException as late:
+                outcomes[late.name] += 1
+            return turn
+        with responder.LateResponder(seed, 0.06, 0.11) as late:
+            there = giop.Reference.of_key("127.0.0.1", late.port, b"late",
+                                          "IDL:probe.test/probing/Probe:1.0")
+            with load.ProbeLoad(self.port, clients=8, step=step) as clients:
+                self.kill_leaders(clients, 2, 100, 40)
+            clients.assert_clean(self)
+        self.assertGreater(outcomes[1], 10, f"seed {seed}: some came in time: {outcomes}")
+        self.assertGreater(sum(outcomes.values()) - outcomes[1], 10, f"and some late: {outcomes}")
+        self.assert_agreement()

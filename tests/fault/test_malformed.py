@@ -4,7 +4,6 @@
 Each case sends the same bytes to a plain server, to a preloaded one and to a group, and compares
 everything that comes back: the bytes, and whether the connection ends, is reset or stays open.
 """
-import os
 import random
 import socket
 import struct
@@ -116,8 +115,7 @@ class MalformedTest(unittest.TestCase):
         self.assert_group_is_sound()
 
     def test_random_corruptions_have_the_same_outcome(self):
-        seed = int(os.environ.get("AUXIN_SEED", "0")) or random.randrange(1 << 32)
-        print(f"AUXIN_SEED={seed}")
+        seed = paths.seed()
         chance = random.Random(seed)
         for turn in range(200 if paths.LONG else 30):
             data = bytearray(request(chance.choice([b"null_call", b"state", b"add"])))

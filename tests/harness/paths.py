@@ -2,6 +2,7 @@
 """Where the built programs are, and small questions to the machine."""
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -57,3 +58,10 @@ def free_port():
 def scratch_dir(prefix="auxin-test-"):
     """A directory on tmpfs, the user's alone."""
     return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/dev/shm"))
+
+
+def seed():
+    """The seed of a random test: AUXIN_SEED, or another each time; printed."""
+    chosen = int(os.environ.get("AUXIN_SEED", "0")) or random.randrange(1 << 32)
+    print(f"AUXIN_SEED={chosen}")
+    return chosen
