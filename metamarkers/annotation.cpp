@@ -106,7 +106,7 @@ extern "C" {
   const Actions* actions = actions_in_force();
   if (actions != nullptr && actions->enter != nullptr) {
     MarkerOff marker_off(at);
-    const Arguments arguments{{argument, 0, 0, 0, 0, 0}};
+    Arguments arguments{{argument, 0, 0, 0, 0, 0}};
     uint64_t unused_result = 0;
     run = actions->enter(*annotations[index].load(std::memory_order_acquire), arguments,
                          &unused_result);

@@ -23,7 +23,7 @@ namespace {
 std::vector<std::string> log_lines;  // of the one thread that annotates
 bool skip_suppressed = false;
 
-bool enter(const JoinPoint& join_point, const Arguments& arguments, uint64_t*) {
+bool enter(const JoinPoint& join_point, Arguments& arguments, uint64_t*) {
   errno = 99;
   if (skip_suppressed && join_point.follower_skips) return false;
   log_lines.push_back("enter " + join_point.name +

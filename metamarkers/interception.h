@@ -37,8 +37,9 @@ struct Arguments {
 struct Actions {
   // Returns true to run the function; false to skip it and return `*result` to the caller (a
   // function that returns in rax; `*result` is preset with the map's skip_result). The marker is
-  // already there. Where it returns false or is left by cancellation, `leave` is not called.
-  bool (*enter)(const JoinPoint& join_point, const Arguments& arguments, uint64_t* result);
+  // already there; what is changed in `arguments` the function gets. Where it returns false or is
+  // left by cancellation, `leave` is not called.
+  bool (*enter)(const JoinPoint& join_point, Arguments& arguments, uint64_t* result);
   // Called once for every enter that returned true; the marker is still there. `result` is rax, or
   // 0 where the function was left by an exception or the end of the thread.
   void (*leave)(const JoinPoint& join_point, uint64_t result);

@@ -52,7 +52,7 @@ void look() {
   ++probed_anywhere;
 }
 
-bool enter_action(const JoinPoint&, const Arguments& arguments, uint64_t* result) {
+bool enter_action(const JoinPoint&, Arguments& arguments, uint64_t* result) {
   errno = 77;  // must not be seen by anybody
   std::copy(std::begin(arguments.integer), std::end(arguments.integer), last_arguments.begin());
   if (skip_next) {
@@ -354,7 +354,7 @@ TEST_P(Interception, CancellationPassesAndLeaves) {
 
 // An action that waits, as an ordered section does, and is cancelled there.
 std::atomic<bool> waiting_in_action;
-bool waiting_action(const JoinPoint&, const Arguments&, uint64_t*) {
+bool waiting_action(const JoinPoint&, Arguments&, uint64_t*) {
   waiting_in_action = true;
   for (;;) pause();
 }

@@ -23,7 +23,7 @@ namespace {
 constexpr const char* kRoleNames[kRoleCount] = {
     nullptr,          "dispatcher",   "request",       "upcall",        "infrastructure",
     "contention-point", "suppressed", "value-source", "output-begins", "mutex-factory",
-    "plain",          "contention-ends", "connection-choice", "worker-task"};
+    "plain",          "contention-ends", "connection-choice", "worker-task", "memory-stream"};
 
 std::string file_name_of(const std::string& path) {
   const size_t slash = path.rfind('/');

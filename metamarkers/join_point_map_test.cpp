@@ -132,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
               "13: \"downcall\" is not a role; the roles are dispatcher, request, upcall, "
               "infrastructure, contention-point, suppressed, value-source, output-begins, "
               "mutex-factory, plain, contention-ends, connection-choice, "
-              "worker-task"},
+              "worker-task, memory-stream"},
         Wrong{"NoRole", "role = \"upcall\"\n", "", "9: `role` is missing in [[join_point]]"},
         Wrong{"NoLibrary", "library = \"libtoyorb.so*\"\nrole = \"upcall\"", "role = \"upcall\"",
               "9: `library` is missing in [[join_point]]"},

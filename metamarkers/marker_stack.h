@@ -34,8 +34,9 @@ enum class Role : uint16_t {
                       // ordered section ends here at the latest
   kConnectionChoice,  // a connection for a call out is taken from the ORB's pool, or given back
   kWorkerTask,        // the ORB queues a task for its workers; what is made here is its own
+  kMemoryStream,      // a stream into memory of its own begins: its third argument is made true
 };
-inline constexpr uint16_t kRoleCount = 14;
+inline constexpr uint16_t kRoleCount = 15;
 
 struct Marker {
   Role role;

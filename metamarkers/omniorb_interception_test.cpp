@@ -64,7 +64,7 @@ void look_into(uint64_t giop_s, Passed* what) {
   if (connection != 0) what->socket = field<int>(connection, "connection.socket");
 }
 
-bool enter(const JoinPoint& join_point, const Arguments&, uint64_t*) {
+bool enter(const JoinPoint& join_point, Arguments&, uint64_t*) {
   const Marker* top = this_thread().top();
   Passed what{join_point.name, join_point.role, this_thread().depth(), 0, -1};
   if (join_point.role == Role::kRequest || join_point.role == Role::kDispatcher) {

@@ -48,7 +48,7 @@ extern "C" {
 
 // Returns the function to call; null: none, the caller gets *skip_result.
 [[gnu::visibility("hidden")]] uintptr_t auxin_stub_enter(uint32_t index, uintptr_t frame,
-                                                         const Arguments* arguments,
+                                                         Arguments* arguments,
                                                          uint64_t* skip_result) {
   const Intercepted& entry = intercepted[index];
   const JoinPoint& join_point = *entry.join_point;

@@ -40,6 +40,11 @@ void run_once_routine() {
   call->routine();
 }
 
+bool is_done(pthread_once_t& control) {
+  constexpr int kDone = 2;  // glibc's
+  return (std::atomic_ref<int>(control).load(std::memory_order_acquire) & kDone) != 0;
+}
+
 }  // namespace
 
 int OrderedSynchronisation::spin_lock(pthread_spinlock_t* lock, bool try_only, os::CallSite site) {
@@ -122,14 +127,19 @@ int OrderedSynchronisation::once(pthread_once_t* control, void (*routine)(), os:
   }
   decision.expect(logged, AcquireForm::kOnce);
   if (logged.number == 1) {
+    decision.done();  // published before the routine, whose own decisions come later
     const int result = os::real().pthread_once(control, routine);
-    count_of(object).store(1);
+    count_of(object).fetch_add(1);
     announce_change(count_word(object));
-    decision.done();
     return result;
   }
-  // Another activity ran it in the leader; here too it must be that one.
-  while (count_of(object).load() == 0) await_change(count_word(object), 0);
+  // Another activity ran it in the leader; here too it must be that one. The control itself tells
+  // when: the count may be that of an earlier one at this address.
+  for (;;) {
+    const uint32_t seen = static_cast<uint32_t>(count_of(object).load());
+    if (is_done(*control)) break;
+    await_change(count_word(object), seen);
+  }
   decision.done();
   return logged.flags;
 }

@@ -83,6 +83,7 @@ bool only_for_groups(const markers::JoinPoint& join_point) {
     case markers::Role::kContentionEnds:
     case markers::Role::kConnectionChoice:
     case markers::Role::kValueSource:
+    case markers::Role::kMemoryStream:
       return true;
     default:
       return false;

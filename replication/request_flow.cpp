@@ -91,7 +91,7 @@ void lay_down_request() {
   request_id = RequestId{};
 }
 
-bool on_enter(const markers::JoinPoint& point, const markers::Arguments& arguments, uint64_t*) {
+bool on_enter(const markers::JoinPoint& point, markers::Arguments& arguments, uint64_t*) {
   os::MetaLevel meta;
   switch (point.role) {
     case markers::Role::kDispatcher:
@@ -125,6 +125,9 @@ bool on_enter(const markers::JoinPoint& point, const markers::Arguments& argumen
       return true;
     case markers::Role::kWorkerTask:
       if (replicated()) worker_task(arguments.integer[1]);
+      return true;
+    case markers::Role::kMemoryStream:
+      arguments.integer[2] = 1;
       return true;
     default:
       return true;
@@ -204,6 +207,7 @@ void install_request_flow(const RequestFlow& wanted) {
     actions.enter_at = actions.leave_at | role_bit(Role::kOutputBegins) |
                        role_bit(Role::kSuppressed) | role_bit(Role::kContentionEnds) |
                        role_bit(Role::kWorkerTask);
+    if (flow.define_output) actions.enter_at |= role_bit(Role::kMemoryStream);
   }
   markers::set_actions(actions);
   markers::set_request_annotations(markers::RequestAnnotations{annotated_begin, annotated_end});

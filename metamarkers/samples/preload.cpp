@@ -15,7 +15,7 @@ constinit int entered = 0, left = 0;
 constinit void* seen[kMaxInspectedFrames];
 constinit size_t seen_count = 0;
 
-bool enter(const JoinPoint& join_point, const Arguments&, uint64_t*) {
+bool enter(const JoinPoint& join_point, Arguments&, uint64_t*) {
   ++entered;
   if (join_point.name == "plain") seen_count = callers(seen, kMaxInspectedFrames);
   return true;

@@ -60,6 +60,7 @@ class DivergenceTest(ProbeCase):
         probe.fill(200 + turn * 37 % 4000, turn % 256)
         reply = probe.connection.call(
             b"probe", "with_gaps", lambda out: out.octet(0).string("none"))
+        probe.connection.call(b"probe", "any_with_gaps")
         return reply.octet()
 
 

@@ -89,6 +89,14 @@ class OrderTest(ProbeCase):
                 return probe.number("once_winner", 99)
         self.assertEqual(self.group.assert_same_through_each(winner), won[0])
 
+    def test_call_once_on_memory_that_is_used_again(self):
+        def step(probe, client, turn):
+            return probe.number("pair_once", client * 100_000 + turn)
+        with load.ProbeLoad(self.port, clients=4, step=step) as clients:
+            self.kill_leaders(clients, 2, 400, 200)
+        clients.assert_clean(self)
+        self.assert_agreement()
+
     def test_two_callers_meet_at_a_barrier_across_a_kill(self):
         with giop.Probe(self.port) as first, giop.Probe(self.port) as second:
             def encode(token):
@@ -191,6 +199,14 @@ class ApplicationThreadsTest(ProbeCase):
             self.group.await_all_ready()
         clients.assert_clean(self)
         self.assert_agreement()
+
+    def test_tasks_in_the_background_of_a_request(self):
+        def step(probe, client, turn):
+            return probe.number("async_add", 3)
+        with load.ProbeLoad(self.port, clients=3, step=step) as clients:
+            self.kill_leaders(clients, 2, 200, 100)
+        clients.assert_clean(self)
+        self.assertIn(f"counter {3 * clients.calls} ", self.assert_agreement())
 
     def test_a_timer_thread_goes_on_counting_after_a_takeover(self):
         with giop.Probe(self.port) as probe:

@@ -18,7 +18,9 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <future>
 #include <iostream>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <sstream>
@@ -214,6 +216,17 @@ class ProbeServant : public POA_probing::Probe {
     std::call_once(once_, [&] { once_token_ = token; });
     return once_token_;
   }
+  CORBA::Long pair_once(CORBA::Long token) override {
+    std::shared_ptr<Pair> pair;
+    {
+      std::lock_guard<std::mutex> hold(pair_lock_);
+      if (!pair_) pair_ = std::make_shared<Pair>();
+      pair = pair_;
+      if (++pair->callers == 2) pair_.reset();
+    }
+    std::call_once(pair->once, [&] { pair->token = token; });
+    return pair->token;
+  }
   CORBA::Long barrier_meeting(CORBA::Long token) override {
     {
       std::lock_guard<std::mutex> hold(meeting_lock_);
@@ -282,6 +295,14 @@ class ProbeServant : public POA_probing::Probe {
     std::lock_guard<std::mutex> hold(history_lock_);
     record(static_cast<CORBA::ULong>(order));
     return order;
+  }
+  CORBA::Long async_add(CORBA::Long tasks) override {
+    std::vector<std::future<CORBA::Long>> sums;
+    for (CORBA::Long i = 0; i < tasks; ++i)
+      sums.push_back(std::async(std::launch::async, [this] { return add(1); }));
+    CORBA::Long last = 0;
+    for (auto& sum : sums) last = std::max(last, sum.get());
+    return last;
   }
   CORBA::Long ticks() override {
     std::lock_guard<std::mutex> hold(tick_lock_);
@@ -385,6 +406,12 @@ class ProbeServant : public POA_probing::Probe {
     reply->seventh = static_cast<double>(pick("seventh"));
     return reply;
   }
+  CORBA::Any* any_with_gaps() override {
+    const std::unique_ptr<probing::Gaps> gaps(with_gaps(false, ""));
+    auto* reply = new CORBA::Any;
+    *reply <<= *gaps;
+    return reply;
+  }
 
  private:
   CORBA::ULong record(CORBA::ULong token) {  // history_lock_ is held
@@ -429,6 +456,13 @@ class ProbeServant : public POA_probing::Probe {
   CORBA::ULong spin_count_ = 0;
   std::timed_mutex timed_lock_;
   std::atomic<CORBA::ULong> timeouts_{0};
+  struct Pair {
+    std::once_flag once;
+    CORBA::Long token = 0;
+    int callers = 0;
+  };
+  std::mutex pair_lock_;
+  std::shared_ptr<Pair> pair_;
   std::once_flag once_;
   CORBA::Long once_token_ = 0;
   pthread_barrier_t barrier_;
