@@ -28,57 +28,54 @@
 namespace auxin::replication {
 namespace {
 
-// Objects are made when first needed and used again for later connections of the same slot once
-// the server has closed the earlier one; by_slot names the latest.
+// The latest connection of each slot, and behind it those before it (older_): a replica that reads
+// ahead knows of a slot's next connection before its server has closed, or even accepted, this one.
+// Whoever makes one uses an object again whose connection the server has closed.
 Connection* by_slot[kMaxConnections];
-int slots_used = 0;            // by_slot is empty from here on
-Connection* spare = nullptr;  // under the replay lock
-FutexLock spare_lock;
+int slots_used = 0;  // by_slot is empty from here on
+FutexLock making;
 
 }  // namespace
 
 Connection* Connection::find(uint64_t number) {
   Connection* connection = by_slot[number % kMaxConnections];
-  return connection != nullptr && connection->number_ == number ? connection : nullptr;
+  while (connection != nullptr && connection->number_ != number) connection = connection->older_;
+  return connection;
 }
-
-Connection* Connection::at(int slot) { return by_slot[slot]; }
 
 Connection* Connection::of(int fd) {
   return dynamic_cast<Connection*>(os::meta_socket(fd));
 }
 
 void Connection::for_each(void (*visit)(Connection&, void*), void* context) {
-  for (Connection* connection : by_slot)
-    if (connection != nullptr && connection->number_ != 0) visit(*connection, context);
+  for (Connection* latest : by_slot)
+    for (Connection* each = latest; each != nullptr; each = each->older_) visit(*each, context);
 }
 
 void Connection::for_each_open(void (*visit)(Connection&, void*), void* context) {
-  for (Connection* connection : by_slot)
-    if (connection != nullptr && connection->number_ != 0 && !connection->closed_in_log_)
-      visit(*connection, context);
+  for (Connection* latest : by_slot)  // what is older was closed before its slot was used again
+    if (latest != nullptr && !latest->closed_in_log_) visit(*latest, context);
 }
 
 Connection* Connection::make(uint64_t number, int slot) {
-  FutexGuard guard(spare_lock);
-  Connection* made = by_slot[slot];
-  if (made != nullptr && (made->fd_ >= 0 || made->held_fd_ >= 0)) made = nullptr;
-  if (made == nullptr && spare != nullptr) {
-    made = spare;
-    spare = made->next_free_;
-  }
-  if (made == nullptr) {
+  FutexGuard guard(making);
+  Connection** link = &by_slot[slot];
+  while (*link != nullptr && !(*link)->over()) link = &(*link)->older_;
+  Connection* made = *link;
+  if (made != nullptr) {
+    *link = made->older_;
+    made->tracker_.reset();
+    made->kept_bytes_.reset();
+  } else {
     void* memory = mmap(nullptr, (sizeof(Connection) + 4095) / 4096 * 4096, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(memory != MAP_FAILED, "no memory for a connection");
     made = static_cast<Connection*>(memory);
-  } else {
-    made->tracker_.reset();
-    made->kept_bytes_.reset();
   }
   new (made) Connection();
   made->number_ = number;
   made->slot_ = slot;
+  made->older_ = by_slot[slot];
   by_slot[slot] = made;
   slots_used = std::max(slots_used, slot + 1);
   return made;
@@ -86,6 +83,9 @@ Connection* Connection::make(uint64_t number, int slot) {
 
 ConnectionSlot& Connection::shared() { return replica->control().connections[slot_]; }
 uint64_t Connection::cookie() const { return replica->control().connections[slot_].cookie.load(); }
+
+// The server has closed it in this replica, and nothing here knows it any more.
+bool Connection::over() const { return closed_here_ && fd_ < 0 && held_fd_ < 0; }
 
 bool Connection::is_virtual() const { return !replica->leads(); }
 
@@ -112,12 +112,36 @@ uint64_t take_number() {
 
 }  // namespace
 
+namespace {
+
+// From here on the slot speaks of this connection. The number first: a connection is known by its
+// entry in the log, so a slot whose number no entry has means nothing (is_logged).
+ConnectionSlot& claim_slot(uint64_t number, int fd) {
+  ConnectionSlot& slot = replica->control().connections[number % kMaxConnections];
+  slot.number.store(number);
+  slot.cookie.store(socket_cookie(fd));
+  return slot;
+}
+
+}  // namespace
+
+bool Connection::is_logged(uint64_t cookie) {
+  for (const ConnectionSlot& slot : replica->control().connections)
+    if (slot.cookie.load() == cookie && find(slot.number.load()) != nullptr) return true;
+  return false;
+}
+
+void Connection::free_slots_not_logged() {
+  for (ConnectionSlot& slot : replica->control().connections)
+    if (slot.state.load() == ConnectionState::kOpen && find(slot.number.load()) == nullptr)
+      slot.state.store(ConnectionState::kFree);
+}
+
 void Connection::publish_holder() {
   ConnectionSlot& slot = shared();
   slot.leader_fd.store(fd_ >= 0 ? fd_ : held_fd_);
   slot.holder_pid.store(replica->pid());
   slot.holder_keeper_pid.store(replica->slot().keeper_pid.load());
-  slot.number.store(number_);
 }
 
 Connection* Connection::make_accepted(int fd, uint64_t listener, const sockaddr* peer,
@@ -129,10 +153,10 @@ Connection* Connection::make_accepted(int fd, uint64_t listener, const sockaddr*
   made->fd_ = fd;
   made->peer_size_ = std::min<socklen_t>(peer_size, sizeof made->peer_);
   memcpy(&made->peer_, peer, made->peer_size_);
-  ConnectionSlot& slot = made->shared();
-  slot.cookie.store(socket_cookie(fd));
+  ConnectionSlot& slot = claim_slot(number, fd);
   made->publish_holder();
   slot.state.store(ConnectionState::kOpen);
+  kill_point(KillPoint::kAfterAcceptClaimed);
   stm::LogEntry entry{};
   entry.kind = kAccept;
   entry.object = number;
@@ -153,8 +177,7 @@ Connection* Connection::make_opened(int fd, const sockaddr* peer, socklen_t peer
   made->peer_size_ = std::min<socklen_t>(peer_size, sizeof made->peer_);
   memcpy(&made->peer_, peer, made->peer_size_);
   made->non_blocking_ = (os::real().fcntl(fd, F_GETFL, nullptr) & O_NONBLOCK) != 0;
-  ConnectionSlot& slot = made->shared();
-  slot.cookie.store(socket_cookie(fd));
+  ConnectionSlot& slot = claim_slot(number, fd);
   made->publish_holder();
   slot.state.store(ConnectionState::kOpen);
   os::attach(fd, made);
@@ -169,12 +192,10 @@ void Connection::log_adopted(int fd, uint64_t listener, const sockaddr* peer,
     return;
   }
   const uint64_t slot_index = number % kMaxConnections;
-  ConnectionSlot& slot = replica->control().connections[slot_index];
-  slot.cookie.store(socket_cookie(fd));
+  ConnectionSlot& slot = claim_slot(number, fd);
   slot.leader_fd.store(fd);
   slot.holder_pid.store(replica->pid());
   slot.holder_keeper_pid.store(replica->slot().keeper_pid.load());
-  slot.number.store(number);
   slot.state.store(ConnectionState::kOpen);
   stm::LogEntry entry{};
   entry.kind = kAccept;
@@ -457,7 +478,8 @@ bool Connection::unread_locked() {
 bool Connection::some_unread_locked() {
   bool found = false;
   for (int slot = 0; slot < slots_used; ++slot)
-    if (by_slot[slot] != nullptr && by_slot[slot]->unread_locked()) found = true;
+    for (Connection* each = by_slot[slot]; each != nullptr; each = each->older_)
+      if (each->unread_locked()) found = true;
   return found;
 }
 

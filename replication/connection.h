@@ -40,9 +40,13 @@ namespace auxin::replication {
 
 class Connection final : public os::MetaSocket {
  public:
-  static Connection* find(uint64_t number);  // null: unknown, or replaced by a later one
+  static Connection* find(uint64_t number);  // null: unknown, or the server has closed it
   // The connection behind a descriptor, or null.
   static Connection* of(int fd);
+  // Pump's thread: whether the log has this socket (SO_COOKIE) as a connection, closed or not.
+  static bool is_logged(uint64_t cookie);
+  // The same: slots that a dead leader had claimed and not yet logged.
+  static void free_slots_not_logged();
   // Calls visit for every connection of this process; for each that the log has not closed.
   static void for_each(void (*visit)(Connection&, void*), void* context);
   static void for_each_open(void (*visit)(Connection&, void*), void* context);
@@ -68,8 +72,6 @@ class Connection final : public os::MetaSocket {
   WaitQueue& waiters() { return waiters_; }
   PositionQueue& send_order() { return send_order_; }  // sends not yet reached here, by log order
   WaitQueue& senders() { return senders_; }            // threads that wait for their turn to send
-  int slot() const { return slot_; }
-  static Connection* at(int slot);                      // the latest of a slot; null: none
   bool take_polled() { bool was = polled_; polled_ = false; return was; }
   void set_polled() { polled_ = true; }
   // Whether some connection has had a chunk for its taking since the last call, and no thread came
@@ -114,6 +116,7 @@ class Connection final : public os::MetaSocket {
  private:
   bool is_virtual() const;  // a follower's: the kernel's socket is the leader's
   static Connection* make(uint64_t number, int slot);
+  bool over() const;
   ConnectionSlot& shared();
   ssize_t receive_live(int fd, msghdr* message, int flags);
   ssize_t receive_replayed(msghdr* message, int flags, bool wait, bool* live);
@@ -175,7 +178,7 @@ class Connection final : public os::MetaSocket {
   FutexLock receive_lock_;
   FutexLock send_lock_;
   req::RequestTracker tracker_;
-  Connection* next_free_ = nullptr;
+  Connection* older_ = nullptr;  // of the same slot
 };
 
 }  // namespace auxin::replication

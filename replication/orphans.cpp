@@ -17,12 +17,6 @@
 namespace auxin::replication {
 namespace {
 
-bool known(uint64_t cookie) {
-  for (const ConnectionSlot& slot : replica->control().connections)
-    if (slot.state.load() != ConnectionState::kFree && slot.cookie.load() == cookie) return true;
-  return false;
-}
-
 uint16_t port_of(const sockaddr_storage& address) {
   if (address.ss_family == AF_INET) return reinterpret_cast<const sockaddr_in&>(address).sin_port;
   if (address.ss_family == AF_INET6)
@@ -49,7 +43,7 @@ uint64_t listener_of(int fd) {
 
 void adopt(int fd) {
   const uint64_t cookie = socket_cookie(fd);
-  const uint64_t listener = cookie != 0 && !known(cookie) ? listener_of(fd) : 0;
+  const uint64_t listener = cookie != 0 && !Connection::is_logged(cookie) ? listener_of(fd) : 0;
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   if (listener == 0 || os::real().getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) {

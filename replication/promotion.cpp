@@ -191,6 +191,7 @@ bool promote() {
   }
   Connection::for_each_open([](Connection& c, void*) { c.fetch(); }, nullptr);
   kill_point(KillPoint::kPromotionFetched);
+  Connection::free_slots_not_logged();
   Listener::adopt_orphans(from_keeper);
   kill_point(KillPoint::kPromotionAdopted);
   Connection::for_each_open([](Connection& c, void*) { c.recover_input(); }, nullptr);

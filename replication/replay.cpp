@@ -41,7 +41,7 @@ void Replay::start(uint64_t begin) {
   entries_ = map_array<stm::LogEntry>(kWindow);
   links_ = map_array<uint32_t>(kWindow);
   send_links_ = map_array<uint32_t>(kWindow);
-  send_slots_ = map_array<uint32_t>(kWindow);
+  send_waits_ = map_array<bool>(kWindow);
   consumed_bits_ = map_array<uint64_t>(kWindow / 64);
   sends_.map();
   thread_decisions_.map();
@@ -267,7 +267,7 @@ void Replay::send_reached(uint64_t position) {
 void Replay::append_send(Connection& connection, uint64_t position) {
   PositionQueue& order = connection.send_order();
   send_links_[position % kWindow] = 0;
-  send_slots_[position % kWindow] = static_cast<uint32_t>(connection.slot()) + 1;
+  send_waits_[position % kWindow] = true;
   if (order.empty()) {
     order.head = position;
   } else {
@@ -277,13 +277,12 @@ void Replay::append_send(Connection& connection, uint64_t position) {
 }
 
 void Replay::send_left_locked(uint64_t position) {
-  const uint32_t slot = send_slots_[position % kWindow];
-  if (slot == 0) return;
-  send_slots_[position % kWindow] = 0;
-  Connection* connection = Connection::at(static_cast<int>(slot) - 1);
+  if (!send_waits_[position % kWindow]) return;
+  send_waits_[position % kWindow] = false;
+  Connection* connection = Connection::find(entry_at(position).object);
   if (connection == nullptr) return;
   PositionQueue& order = connection->send_order();
-  while (!order.empty() && send_slots_[order.head % kWindow] == 0) {
+  while (!order.empty() && !send_waits_[order.head % kWindow]) {
     const uint32_t distance = send_links_[order.head % kWindow];
     if (distance == 0) {
       order = PositionQueue{};
@@ -303,8 +302,8 @@ void Replay::await_send_turn(uint64_t activity) {
       continue;
     }
     const uint64_t position = record->queue.head;
-    const uint32_t slot = send_slots_[position % kWindow];
-    Connection* connection = slot != 0 ? Connection::at(static_cast<int>(slot) - 1) : nullptr;
+    Connection* connection =
+        send_waits_[position % kWindow] ? Connection::find(entry_at(position).object) : nullptr;
     if (connection == nullptr || connection->send_order().head == position) return;
     wait_locked(connection->senders(), 0);
   }
@@ -443,7 +442,7 @@ int Replay::pump_locked() {
 }
 
 void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
-  send_slots_[position % kWindow] = 0;
+  send_waits_[position % kWindow] = false;
   switch (static_cast<Kind>(entry.kind)) {
     case kHoleEntry:
     case kEpoch:

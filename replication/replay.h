@@ -185,7 +185,7 @@ class Replay {
   stm::LogEntry* entries_ = nullptr;  // [kWindow] as read and checked by the pump
   uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
-  uint32_t* send_slots_ = nullptr;  // [kWindow] slot + 1 of a send's connection; 0: none or reached
+  bool* send_waits_ = nullptr;       // [kWindow] a send that has not been reached
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
   PositionSet sends_;                // not reached yet
   PositionSet thread_decisions_;     // not consumed yet, of the application's own threads

@@ -171,6 +171,18 @@ class StreamsTest(ProbeCase):
         total = clients.assert_exactly_once(self)
         self.assertIn(f"counter {total} ", self.assert_agreement())
 
+    def test_more_connections_one_after_the_other_than_there_can_be_at_once(self):
+        for _ in range(4300):
+            socket.create_connection(("127.0.0.1", self.port)).close()
+
+        def step(_probe, _client, _turn):
+            with giop.Probe(self.port) as other:
+                return other.add(1)
+        with load.ProbeLoad(self.port, clients=3, step=step) as clients:
+            self.kill_leaders(clients, 4, 300, 100)
+        clients.assert_exactly_once(self)
+        self.assert_agreement()
+
     def test_a_client_that_resets_harms_nobody(self):
         with load.ProbeLoad(self.port, clients=2) as clients:
             for turn in range(40):
