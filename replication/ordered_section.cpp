@@ -11,7 +11,7 @@
 namespace auxin::replication {
 namespace {
 
-constexpr uint64_t kLookUpPatienceNs = 2'000'000;
+constexpr uint64_t kLookUpPatienceNs = 20'000'000;
 
 // The object table, as far as its order goes.
 FutexLock section_lock;                       // one section at a time
@@ -27,6 +27,8 @@ thread_local constinit int depth = 0;
 thread_local constinit bool in_section = false;
 thread_local constinit bool in_look_up = false;
 thread_local constinit bool counted_reader = false;
+thread_local constinit const markers::JoinPoint* entered = nullptr;  // by the request, latest
+thread_local constinit bool settling = false;
 
 uint64_t hash(const std::string& name) {
   uint64_t value = 0xcbf29ce484222325ull;
@@ -61,6 +63,7 @@ void open_table() {
 }  // namespace
 
 void begin_look_up() {
+  entered = nullptr;
   if (current_activity()->id == 0) return;
   in_look_up = true;
   Decision decision(os::CallSite{nullptr});
@@ -96,6 +99,7 @@ void end_look_up() {
 
 void enter_ordered_section(const markers::JoinPoint& point) {
   if (current_activity()->id == 0 || ++depth > 1) return;
+  entered = &point;
   end_look_up();  // application code that a look-up called (a servant manager) is past it
   const uint64_t name = hash(point.name);
   Decision decision(os::CallSite{nullptr});
@@ -128,6 +132,19 @@ void end_ordered_section() {
 void leave_ordered_section() {
   if (depth == 0) return;
   if (--depth == 0) end_ordered_section();
+}
+
+void begin_settling() {
+  if (entered == nullptr || settling) return;
+  settling = true;
+  enter_ordered_section(*entered);
+}
+
+void end_settling() {
+  entered = nullptr;
+  if (!settling) return;
+  settling = false;
+  leave_ordered_section();
 }
 
 }  // namespace auxin::replication

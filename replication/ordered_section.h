@@ -7,12 +7,15 @@
 // All sections change one thing, the object table, whose version is the number of sections
 // completed. A request's look-up happens at one version: it is a decision. In the leader a section
 // waits for look-ups in progress, and look-ups wait for a section (a read-write lock); the
-// section's
-// decision carries its number and how many look-ups were complete before it. A follower's look-up
-// waits for its version, a follower's section for its number and for those look-ups.
+// section's decision carries its number and how many look-ups were complete before it. A follower's
+// look-up waits for its version, a follower's section for its number and for those look-ups.
 //
 // A look-up may block for long (a POA manager in the holding state): a section does not wait for it
-// for more than a moment. Nested sections (activation within _this()) are part of the outermost.
+// for more than 20 ms. Nested sections (activation within _this()) are part of the outermost.
+//
+// A request that has deactivated an object it is using has its last effect on the table when its
+// reply is sent already: the object goes when the invocation ends. So a request that was in a
+// section settles in one more, from its upcall's end to its own.
 //
 // Thread safety: any thread. Not ordered where the thread has no activity.
 #pragma once
@@ -28,5 +31,9 @@ void end_ordered_section();  // early: application code may follow inside the ca
 // Around a request's look-up of its object: from when it is taken up to the upcall (or to its end).
 void begin_look_up();
 void end_look_up();
+
+// Around what the ORB does behind the upcall of a request that was in a section.
+void begin_settling();
+void end_settling();
 
 }  // namespace auxin::replication

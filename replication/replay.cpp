@@ -21,6 +21,7 @@ constexpr int kPumpBatch = 1024;  // entries in one go, so that the lock is free
 // A thread that keeps its place in the log may hold a lock that nobody orders and that the one
 // before it needs. After so long without any progress it goes on.
 constexpr uint64_t kStrictOrderPatienceNs = 20'000'000;
+constexpr uint64_t kStandstillPatienceNs = 200'000'000;
 constexpr uint64_t kSleepNs = 200'000'000;  // a lost wake-up costs this, not the group
 
 thread_local constinit Waiter this_waiter;
@@ -250,9 +251,11 @@ void Replay::wait_deliverable_locked(uint64_t position) {
 
 void Replay::await_everything_before(uint64_t position) {
   FutexGuard guard(lock_);
-  while (low_.load(std::memory_order_relaxed) < position) {
+  for (uint64_t low; (low = low_.load(std::memory_order_relaxed)) < position;) {
     if (position < late_at_) late_at_ = position;
-    wait_locked(late_, 0);
+    // Nothing moves: what is before may wait for this very thread (a request that the ORB holds
+    // until it lets requests pass again).
+    if (!wait_locked(late_, kStandstillPatienceNs) && low_.load() == low) return;
   }
 }
 

@@ -27,6 +27,7 @@ RequestFlow flow{};
 thread_local constinit uint64_t request_object = 0;
 thread_local constinit RequestId request_id{};
 thread_local constinit bool in_application = false;
+thread_local constinit int upcalls = 0;  // nested: the application calls objects of its own
 thread_local constinit bool reply_begun = false;
 
 uint64_t name_request(int socket, uint32_t id) {
@@ -82,6 +83,7 @@ void lay_down_request() {
   leave_application();
   if (!in_request()) return;
   end_look_up();
+  end_settling();
   end_turn();
   const uint64_t id = current_activity()->id;
   if (reply_begun && meta_object != nullptr) meta_object->replyHasBeenSent(request_id);
@@ -101,6 +103,7 @@ bool on_enter(const markers::JoinPoint& point, markers::Arguments& arguments, ui
       if (flow.name_activities) take_up_request();
       return true;
     case markers::Role::kUpcall:
+      if (flow.name_activities) ++upcalls;
       enter_application();
       return true;
     case markers::Role::kOutputBegins:
@@ -146,6 +149,7 @@ void on_leave(const markers::JoinPoint& point, uint64_t) {
       return;
     case markers::Role::kUpcall:
       leave_application();
+      if (--upcalls == 0 && flow.name_activities && replicated()) begin_settling();
       return;
     case markers::Role::kContentionPoint:
       if (flow.name_activities && replicated()) leave_ordered_section();

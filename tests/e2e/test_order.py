@@ -255,6 +255,22 @@ class ObjectsTest(ProbeCase):
         self.assertEqual({value for each in clients.answers for value in each}, {7})
         self.assert_agreement()
 
+    def test_an_object_that_deactivates_itself_is_gone_everywhere_at_the_same_call(self):
+        def step(probe, client, turn):
+            cell = probe.activate()
+            probe.connection.call(cell.key, "put", lambda out: out.long(7))
+            probe.connection.call(cell.key, "destroy")
+            try:
+                return probe.connection.call(cell.key, "put", lambda out: out.long(8)).long()
+            except giop.SystemException as error:
+                return error.name
+        with load.ProbeLoad(self.port, clients=4, step=step) as clients:
+            self.kill_leaders(clients, 3, 400, 100)
+        clients.assert_clean(self)
+        self.assertIn("IDL:omg.org/CORBA/OBJECT_NOT_EXIST:1.0",
+                      {value for each in clients.answers for value in each})
+        self.assert_agreement()
+
     def test_a_dispatch_against_a_concurrent_deactivation_is_decided_once(self):
         def step(probe, client, turn):
             cell = probe.activate()

@@ -38,6 +38,8 @@ long replica_dependent() { return syscall(SYS_getpid); }
 
 class CellServant : public POA_probing::Cell {
  public:
+  explicit CellServant(PortableServer::POA_ptr poa)
+      : poa_(PortableServer::POA::_duplicate(poa)) {}
   CORBA::Long put(CORBA::Long value) override {
     std::lock_guard<std::mutex> hold(lock_);
     value_ += value;
@@ -47,8 +49,13 @@ class CellServant : public POA_probing::Cell {
     std::lock_guard<std::mutex> hold(lock_);
     return value_;
   }
+  void destroy() override {
+    PortableServer::ObjectId_var id = poa_->servant_to_id(this);
+    poa_->deactivate_object(id);
+  }
 
  private:
+  PortableServer::POA_var poa_;
   std::mutex lock_;
   CORBA::Long value_ = 0;
 };
@@ -348,7 +355,7 @@ class ProbeServant : public POA_probing::Probe {
   // --- objects ---
 
   probing::Cell_ptr activate() override {
-    auto* servant = new CellServant;
+    auto* servant = new CellServant(poa_);
     PortableServer::ObjectId_var id = poa_->activate_object(servant);
     servant->_remove_ref();
     CORBA::Object_var object = poa_->id_to_reference(id);
