@@ -393,6 +393,35 @@ TEST_F(RunLife, DamagedMemoryIsRefusedAndKept) {
   EXPECT_EQ(third.wait(), 0);
 }
 
+TEST_F(RunLife, DamagedLogEntryIsRefusedBeforeAnyReplicaStarts) {
+  Process first = run_fake();
+  await_ready(first);
+  append_entries(5);
+  kill_everything(first);
+  {
+    auto opened = supervisor::GroupMemory::open(memory_path(), false);
+    ASSERT_TRUE(opened) << opened.error();
+    static_cast<char*>(opened->memory().entries())[2 * 64 + 30] ^= 0x10;
+  }
+  for (const std::vector<std::string>& options :
+       {std::vector<std::string>{}, std::vector<std::string>{"--resume"}}) {
+    Process second = run_fake({}, options);
+    EXPECT_EQ(second.wait(), 2);
+    const std::string said = second.errors();
+    for (const std::string& part :
+         {memory_path(), std::string("entry 2 of the log"), std::string("--fresh")}) {
+      EXPECT_NE(said.find(part), std::string::npos) << part << " is not in: " << said;
+    }
+    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+    EXPECT_EQ(memory()->log().end(), 5u);
+    EXPECT_EQ(incarnation_of(0), 1u);
+  }
+  Process third = run_fake({}, {"--fresh"});
+  await_ready(third);
+  third.signal(SIGTERM);
+  EXPECT_EQ(third.wait(), 0);
+}
+
 TEST_F(RunLife, PoisonedRequestStopsTheGroupAndIsNamed) {
   const uint64_t activity = replication::request_activity_id(12, 3);
   Process run = run_fake({"--request", std::to_string(activity)});

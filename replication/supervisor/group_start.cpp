@@ -13,8 +13,10 @@
 #include <utility>
 
 #include "replication/supervisor/installation.h"
+#include "replication/supervisor/log_check.h"
 #include "replication/supervisor/log_size.h"
 #include "replication/supervisor/processes.h"
+#include "replication/supervisor/progress.h"
 #include "replication/supervisor/sentence.h"
 #include "replication/supervisor/server_check.h"
 
@@ -200,7 +202,12 @@ class Existing {
       return fmt::format("group {} was stopped: {}; --resume tries again", checked_.name,
                          load_text(memory.control().stop_reason));
     }
-    return {};
+    const Progress progress(configuration_.verbosity, checked_.name);
+    const std::string fault = log_fault(memory, [&](uint64_t entries, uint64_t all) {
+      progress.event(fmt::format("checking the log before it is resumed: {} of {} entries", entries,
+                                 all));
+    });
+    return fault.empty() ? fault : fault + ", so the group can't be resumed";
   }
 
   const Configuration& configuration_;

@@ -11,6 +11,7 @@
 //   yes            no              stopped for cause         refused     resume    fresh
 //   can't be read  no or yes       -                         refused     refused   killed, fresh
 //
+// A log is resumed only if every entry of it matches its checksum (log_check.h); else: refused.
 // A refusal is one sentence and leaves nothing behind and everything as it was.
 //
 // Thread safety: one thread, before any replica is started.

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import unittest
 import uuid
@@ -193,6 +194,19 @@ class RefusalTest(unittest.TestCase):
 
     def test_a_truncated_stm_file(self):
         self.assert_resume_refused(self.unclean_group(), lambda path: os.truncate(path, 4096))
+
+    def flip_a_byte_in_the_log(self, path, offset):
+        """At the offset from the first entry (stmemu/FORMAT.md)."""
+        with open(path, "r+b") as file:
+            control_bytes, = struct.unpack_from("<Q", file.read(64), 24)
+            file.seek(4096 + control_bytes + 4096 + offset)
+            byte, = file.read(1)
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 0x20]))
+
+    def test_a_corrupt_log_entry(self):
+        self.assert_resume_refused(self.unclean_group(),
+                                   lambda path: self.flip_a_byte_in_the_log(path, 3 * 64 + 8))
 
     def test_a_missing_map_directory(self):
         done = self.run_auxin(environment={"AUXIN_MAPS": "/no/such/maps"})
