@@ -39,8 +39,24 @@ write_basic_package_version_file(
   ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/AuxinConfig.cmake ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake
         DESTINATION ${package_directory})
+
+# The prefix may be another one at installation (--prefix, DESTDIR, the package): it is told from
+# where auxin.pc itself is found, if that is below the prefix at all.
+set(pkgconfig_directory ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  set(pkgconfig_prefix ${CMAKE_INSTALL_PREFIX})
+else()
+  file(RELATIVE_PATH way_up /prefix/${pkgconfig_directory} /prefix)
+  string(REGEX REPLACE "/$" "" way_up ${way_up})
+  set(pkgconfig_prefix "\${pcfiledir}/${way_up}")
+endif()
+if(IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR})
+  set(pkgconfig_include_directory ${CMAKE_INSTALL_INCLUDEDIR})
+else()
+  set(pkgconfig_include_directory "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/auxin.pc.in ${CMAKE_BINARY_DIR}/auxin.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/auxin.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_BINARY_DIR}/auxin.pc DESTINATION ${pkgconfig_directory})
 
 # cpack -G DEB
 set(CPACK_GENERATOR DEB)

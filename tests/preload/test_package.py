@@ -19,6 +19,14 @@ add_library(counting MODULE counting_meta_object.cpp)
 target_link_libraries(counting PRIVATE Auxin::headers)
 """
 
+# The packaging alone, without anything to build.
+PACKAGED = """
+cmake_minimum_required(VERSION 3.25)
+project(auxin VERSION 0.1.0 LANGUAGES CXX DESCRIPTION "only packaged")
+include(GNUInstallDirs)
+include(cmake/packaging.cmake)
+"""
+
 
 def run(*command, **options):
     done = subprocess.run([str(each) for each in command], capture_output=True, text=True,
@@ -69,17 +77,49 @@ class PackageTest(unittest.TestCase):
         self.assertGreaterEqual(points, 50, "each addition takes its lock")
         self.assertEqual(before, after)
 
+    def pkg_config(self, pc_file, *asked):
+        return run("pkg-config", *asked, "auxin",
+                   env={**os.environ, "PKG_CONFIG_PATH": str(pc_file.parent)})
+
+    def assert_pkg_config_finds_headers_below(self, prefix):
+        pc_file, = prefix.rglob("auxin.pc")
+        said = pathlib.Path(self.pkg_config(pc_file, "--variable=includedir").strip())
+        self.assertEqual(said.resolve(), prefix / "include")
+        self.assertTrue((said / "auxin").is_dir(), said)
+
     def test_the_headers_are_found_by_pkg_config_and_usable_from_cxx17(self):
         self.install()
         found = sorted(self.prefix.rglob("auxin.pc"))
         self.assertEqual(len(found), 1)
-        flags = run("pkg-config", "--define-variable", f"prefix={self.prefix}", "--cflags", "auxin",
-                    env={**os.environ, "PKG_CONFIG_PATH": str(found[0].parent)}).split()
+        flags = self.pkg_config(found[0], "--cflags").split()
         for header in sorted((self.prefix / "include" / "auxin").iterdir()):
             source = self.directory / "use.cpp"
             source.write_text(f"#include <auxin/{header.name}>\nint main() {{ return 0; }}\n")
             run("g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", *flags, "-o",
                 self.directory / "use", source)
+
+    def test_pkg_config_is_right_wherever_it_is_installed(self):
+        """With another prefix, below a DESTDIR, and for a library directory two levels deep."""
+        self.install()
+        self.assert_pkg_config_finds_headers_below(self.prefix)
+        staged = self.directory / "staged"
+        run("cmake", "--install", paths.build_dir(), "--prefix", "/opt/auxin",
+            env={**os.environ, "DESTDIR": str(staged)})
+        self.assert_pkg_config_finds_headers_below(staged / "opt/auxin")
+
+    def test_pkg_config_is_right_for_a_library_directory_of_the_architecture(self):
+        project = self.directory / "project"
+        project.mkdir()
+        (project / "CMakeLists.txt").write_text(PACKAGED)
+        for directory in ("docs", "maps", "include/auxin"):
+            (project / directory).mkdir(parents=True)
+        for name in ("cmake", "LICENSE"):
+            (project / name).symlink_to(paths.ROOT / name)
+        run("cmake", "-S", project, "-B", project / "build",
+            "-DCMAKE_INSTALL_LIBDIR=lib/x86_64-linux-gnu")
+        run("cmake", "--install", project / "build", "--prefix", self.prefix)
+        self.assertTrue((self.prefix / "lib/x86_64-linux-gnu/pkgconfig/auxin.pc").exists())
+        self.assert_pkg_config_finds_headers_below(self.prefix)
 
     def test_everything_a_user_needs_is_installed(self):
         self.install()
@@ -97,6 +137,9 @@ class PackageTest(unittest.TestCase):
         listed = run("dpkg-deb", "--contents", package)
         for name in ("/usr/bin/auxin", "libauxin.so", "/usr/share/auxin/maps/omniorb-4.2.toml"):
             self.assertIn(name, listed)
+        unpacked = self.directory / "unpacked"
+        run("dpkg-deb", "--extract", package, unpacked)
+        self.assert_pkg_config_finds_headers_below(unpacked / "usr")
 
 
 if __name__ == "__main__":
