@@ -266,6 +266,19 @@ TEST_F(RunRefusal, ForeignMemoryFile) {
                  {memory_path(), "not a stable memory", "--fresh"});
 }
 
+TEST_F(RunRefusal, RemovedWorkingDirectory) {
+  fs::create_directory(path("gone"));
+  Process run({"/bin/sh", "-c", "cd " + path("gone") + " && rmdir " + path("gone") + " && exec " +
+                                    AUXIN_COMMAND + " run --state-dir " + root() + " -- " +
+                                    fake_replica_path()},
+              path("gone_run"), {{"AUXIN_LIBRARY", AUXIN_EMPTY_LIBRARY},
+                                 {"AUXIN_MAPS", AUXIN_TEST_MAPS}});
+  EXPECT_EQ(run.wait(), 2);
+  EXPECT_EQ(run.errors(), "auxin: the working directory can't be told, perhaps it was removed: No "
+                          "such file or directory; change to another one\n");
+  EXPECT_EQ(state_listing(), "");
+}
+
 TEST_F(RunRefusal, NothingToResume) {
   expect_refused(run_words({"--name", "fake", "--resume"}, {fake_replica_path()}),
                  {"nothing to resume"});

@@ -36,6 +36,7 @@ constexpr int kKillPatienceMs = 5000;
 // Everything that can be known before the state directory is touched.
 struct Checked {
   std::string name;
+  std::string working_directory;
   Launch launch;
   Settings settings;
 };
@@ -54,8 +55,20 @@ Result<std::string> group_name(const Configuration& configuration) {
                            name)};
 }
 
+Result<std::string> current_directory() {
+  std::error_code error;
+  const fs::path path = fs::current_path(error);
+  if (!error) return path.string();
+  return Error{fmt::format("the working directory can't be told, perhaps it was removed: {}; change "
+                           "to another one",
+                           error.message())};
+}
+
 Result<Checked> check(const Configuration& configuration) {
   Checked checked;
+  auto working_directory = current_directory();
+  if (!working_directory) return Error{working_directory.error()};
+  checked.working_directory = *working_directory;
   if (configuration.replicas < 1 || configuration.replicas > replication::kMaxReplicas) {
     return Error{fmt::format("--replicas must be from 1 to {}, not {}", replication::kMaxReplicas,
                              configuration.replicas)};
@@ -228,7 +241,7 @@ Result<PreparedGroup> start_fresh(const Configuration& configuration, Checked ch
   directory.clear();
   StartRecord record;
   record.server = configuration.server;
-  record.working_directory = fs::current_path();
+  record.working_directory = checked.working_directory;
   record.boot_id = current_boot_id();
   std::error_code ignored;
   if (!configuration.ready_file.empty()) {
