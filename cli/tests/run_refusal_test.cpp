@@ -3,6 +3,7 @@
 // Bad input to the command: one clear sentence, exit status 2, nothing left behind.
 #include <elf.h>
 #include <linux/capability.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -264,6 +265,26 @@ TEST_F(RunRefusal, ForeignMemoryFile) {
   chmod(memory_path().c_str(), 0600);
   expect_refused(run_words({"--name", "fake"}, {fake_replica_path()}),
                  {memory_path(), "not a stable memory", "--fresh"});
+}
+
+TEST_F(RunRefusal, SymbolicLinkInTheMemorysPlace) {
+  mkdir((root() + "/fake").c_str(), 0700);
+  write_file(path("victim"), "precious");
+  fs::create_symlink(path("victim"), memory_path());
+  expect_refused(run_words({"--name", "fake"}, {fake_replica_path()}),
+                 {memory_path() + ": is a symbolic link", "--fresh"});
+  expect_refused({"status", "fake", "--state-dir", root()}, {"is a symbolic link"});
+  EXPECT_EQ(read_file(path("victim")), "precious");
+}
+
+TEST_F(RunRefusal, FullFileSystem) {
+  if (mount("none", root().c_str(), "tmpfs", 0, "mode=0700,nr_inodes=2") != 0) {
+    GTEST_SKIP() << "a file system of its own can't be mounted here";
+  }
+  expect_refused(run_words({"--name", "fake"}, {fake_replica_path()}),
+                 {root() + "/fake/start.json: cannot write: No space left on device",
+                  "free some space", "--state-dir"});
+  EXPECT_EQ(umount(root().c_str()), 0);
 }
 
 TEST_F(RunRefusal, RemovedWorkingDirectory) {

@@ -83,6 +83,12 @@ Result<GroupMemory> GroupMemory::create(const std::string& path, const std::stri
 }
 
 Result<GroupMemory> GroupMemory::open(const std::string& path, bool read_only) {
+  // Nobody else can put one there meanwhile: the directory is the user's alone.
+  if (std::error_code error; std::filesystem::is_symlink(path, error)) {
+    return Error{fmt::format("{}: is a symbolic link, not a group's memory; put the file itself "
+                             "there",
+                             path)};
+  }
   auto memory = stm::StableMemory::open(path, replication::kControlVersion, read_only);
   if (!memory) return Error{memory.error()};
   if (memory->layout().control_size_bytes != replication::kControlSizeBytes) {

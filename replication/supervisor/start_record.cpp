@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/supervisor/start_record.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
+#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+
+#include "replication/supervisor/descriptor.h"
+#include "replication/supervisor/sentence.h"
 
 namespace auxin::supervisor {
 namespace {
@@ -17,6 +24,35 @@ std::string path_in(const std::string& directory) { return directory + "/start.j
 // Words of a command line need not be UTF-8; what is not is replaced.
 std::string text_of(const nlohmann::json& value) {
   return value.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// 0, or errno of what failed.
+int write_whole(const std::string& path, const std::string& text) {
+  Descriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid()) return errno;
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t size = write(fd.get(), text.data() + done, text.size() - done);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return errno;
+    done += static_cast<size_t>(size);
+  }
+  return 0;
+}
+
+// Nothing: errno says why.
+std::optional<std::string> read_whole(const std::string& path) {
+  // O_NONBLOCK: a FIFO under that name must not hang us.
+  Descriptor fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.valid()) return {};
+  std::string text;
+  char buffer[4096];
+  for (;;) {
+    const ssize_t size = read(fd.get(), buffer, sizeof(buffer));
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return {};
+    if (size == 0) return text;
+    text.append(buffer, static_cast<size_t>(size));
+  }
 }
 
 }  // namespace
@@ -41,23 +77,28 @@ Result<bool> StartRecord::save(const std::string& directory) const {
                                  {"boot_id", boot_id},
                                  {"ready_file", ready_file},
                                  {"root_created", root_created}};
-  std::ofstream file(unfinished);
-  file << text_of(record) << '\n';
-  file.close();
-  std::error_code error;
-  using std::filesystem::perms;
-  std::filesystem::permissions(unfinished, perms::owner_read | perms::owner_write, error);
-  if (file) std::filesystem::rename(unfinished, path, error);
-  if (!file || error) return Error{fmt::format("{}: cannot write", path)};
+  unlink(unfinished.c_str());
+  int error = write_whole(unfinished, text_of(record) + "\n");
+  if (error == 0 && rename(unfinished.c_str(), path.c_str()) != 0) error = errno;
+  if (error != 0) {
+    unlink(unfinished.c_str());
+    const bool full = error == ENOSPC || error == EDQUOT;
+    return Error{fmt::format("{}; {}choose another --state-dir",
+                             failed(path, "write", error).message,
+                             full ? "free some space there, or " : "")};
+  }
   return true;
 }
 
 Result<StartRecord> StartRecord::load(const std::string& directory) {
   const std::string path = path_in(directory);
-  std::ifstream file(path);
-  if (!file) return Error{fmt::format("{}: cannot read", path)};
+  const auto text = read_whole(path);
+  if (!text && errno == ELOOP) {
+    return Error{fmt::format("{}: is a symbolic link; put the file itself there", path)};
+  }
+  if (!text) return failed(path, "read", errno);
   try {
-    const auto record = nlohmann::json::parse(file);
+    const auto record = nlohmann::json::parse(*text);
     if (record.at("schema") != kRecordSchema) {
       return Error{fmt::format("{}: is of another version of Auxin", path)};
     }
