@@ -165,7 +165,7 @@ Result<GroupReport> read_group(const std::string& directory) {
   for (const ReplicaReport& replica : report.replicas) {
     if (replica.pid != 0) pids.push_back(replica.pid);
   }
-  report.shared_files = shared_files(pids, directory);
+  report.shared_files = shared_files(pids, report.supervisor_pid, directory);
   report.requests = control.requests.load();
   report.replies = control.replies.load();
   report.promotion_count = control.promotion_count.load();

@@ -11,6 +11,8 @@
 //     --request A         a request with this activity is in hand, all the time
 //     --journal FILE      a line is added to FILE at the start
 //     --never-ready
+//     --move-output       its standard output and error are kept under other numbers
+//     --write FILE        a file that it opens for writing
 //     --keeper            a forked process by the name of a keeper outlives the replica
 // SIGUSR1 makes the leader append an entry to the log.
 #include <fcntl.h>
@@ -44,7 +46,8 @@ struct Options {
   int exit_status = 0;
   bool default_signals = false, ignore_signals = false, never_ready = false, keeper = false;
   uint64_t request = 0;
-  std::string journal;
+  std::string journal, written;
+  bool move_output = false;
 };
 
 Options parse(int argc, char** argv) {
@@ -59,6 +62,8 @@ Options parse(int argc, char** argv) {
     if (word == "--keeper") options.keeper = true;
     if (word == "--request") options.request = strtoull(next(), nullptr, 0);
     if (word == "--journal") options.journal = next();
+    if (word == "--write") options.written = next();
+    if (word == "--move-output") options.move_output = true;
   }
   return options;
 }
@@ -114,6 +119,15 @@ int main(int argc, char** argv) {
   sigaction(SIGUSR1, &action, nullptr);
 
   if (!options.journal.empty()) std::ofstream(options.journal, std::ios::app) << "started\n";
+
+  if (!options.written.empty()) open(options.written.c_str(), O_WRONLY | O_CREAT, 0600);
+  if (options.move_output) {
+    const int sink = open("/dev/null", O_WRONLY);
+    for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+      fcntl(fd, F_DUPFD, 500);
+      dup2(sink, fd);
+    }
+  }
 
   if (options.keeper && fork() == 0) {
     setsid();

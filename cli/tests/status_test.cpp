@@ -246,6 +246,18 @@ TEST_F(Status, LocksOfAProcessAreReadFromOutside) {
   munmap(mapped, sizeof(os::CounterBlock));
 }
 
+TEST_F(Status, NamesFilesThatSeveralReplicasWriteButNotAuxinsOwn) {
+  std::filesystem::create_symlink(root(), path("link"));
+  Process run = run_fake({"--move-output", "--write", path("shared")});
+  await_ready(run);
+  for (const std::string& directory : {root(), path("link")}) {
+    const Done done = auxin_done({"status", "fake", "--json", "--state-dir", directory});
+    ASSERT_EQ(done.status, 0) << done.errors;
+    EXPECT_EQ(json::parse(done.output).at("shared_files"), json{path("shared")}) << directory;
+  }
+  end(run);
+}
+
 TEST_F(Status, ForeignFilesInTheStateRootDoNotHideGroups) {
   std::filesystem::create_directory(root() + "/other");
   write_file(root() + "/other/memory", "nonsense");
