@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -53,7 +54,11 @@ int main(int argc, char** argv) {
     }
     return action();
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      std::ostringstream asked;  // --help, --version
+      app.exit(error, asked, asked);
+      return print(asked.str());
+    }
     return refuse(sentence_of(error));
   } catch (const std::exception& error) {
     return refuse(fmt::format("{}", error.what()));

@@ -57,6 +57,19 @@ TEST_F(Config, OutputThatCannotBeWrittenIsAFailure) {
   EXPECT_NE(defaults.errors().find("cannot write"), std::string::npos);
 }
 
+TEST_F(Config, HelpAndVersionThatCannotBeWrittenAreFailures) {
+  const Process::Environment none;
+  int count = 0;
+  for (const std::string words : {"--help", "--version", "run --help", "config --help"}) {
+    for (const std::string output : {">/dev/full", ">&-"}) {
+      const std::string line = std::string(AUXIN_COMMAND) + " " + words + " " + output;
+      Process help({"/bin/sh", "-c", line}, path("help" + std::to_string(count++)), none);
+      EXPECT_EQ(help.wait(), 1) << line;
+      EXPECT_NE(help.errors().find("cannot write to standard output"), std::string::npos) << line;
+    }
+  }
+}
+
 TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
   std::set<std::string> helped;
   for (const std::string command : {"", "run", "status", "locks", "stop", "config"}) {
