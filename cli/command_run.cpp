@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // auxin run: starts a group and supervises it in the foreground.
+#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
+#include <charconv>
 #include <memory>
 #include <optional>
 
@@ -21,10 +23,29 @@ using supervisor::StartMode;
 using supervisor::Verbosity;
 
 struct Options {
-  std::optional<std::string> name, style, state_root, ready_file, config;
-  std::optional<int64_t> replicas;
+  std::optional<std::string> name, replicas, style, state_root, ready_file, config;
   bool resume = false, fresh = false, verbose = false, quiet = false;
 };
+
+// CLI11 knows the server's words only as what follows "--".
+class RunHelp : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: auxin run [OPTIONS] -- SERVER [ARG]...\n";
+  }
+};
+
+Result<uint32_t> replica_count(const std::string& text) {
+  uint32_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, count);
+  if (parsed.ec == std::errc() && parsed.ptr == end && count >= 1 &&
+      count <= replication::kMaxReplicas) {
+    return count;
+  }
+  return Error{fmt::format("--replicas must be from 1 to {}, not {}", replication::kMaxReplicas,
+                           text)};
+}
 
 // Options over the file over the defaults.
 Result<Configuration> configure(const Options& options, const std::vector<std::string>& server) {
@@ -35,11 +56,9 @@ Result<Configuration> configure(const Options& options, const std::vector<std::s
     configuration = *loaded;
   }
   if (options.replicas) {
-    if (*options.replicas < 1 || *options.replicas > replication::kMaxReplicas) {
-      return Error{fmt::format("--replicas must be from 1 to {}, not {}",
-                               replication::kMaxReplicas, *options.replicas)};
-    }
-    configuration.replicas = static_cast<uint32_t>(*options.replicas);
+    auto count = replica_count(*options.replicas);
+    if (!count) return Error{count.error()};
+    configuration.replicas = *count;
   }
   if (options.style && !supervisor::parse_style(*options.style, &configuration.style)) {
     return Error{fmt::format("unknown style '{}'; --style takes semi-active or none",
@@ -111,8 +130,8 @@ void add_run_command(CLI::App& app, const std::vector<std::string>& server, Acti
   auto* verbose = command->add_flag("--verbose", options->verbose, "Tell more on standard error");
   auto* quiet = command->add_flag("--quiet", options->quiet, "Tell errors only");
   verbose->excludes(quiet);
+  command->formatter(std::make_shared<RunHelp>());
   command->footer(
-      "The server follows the options: auxin run [OPTIONS] -- SERVER [ARG]...\n"
       "{replica} in an ARG becomes the replica's number (0, 1, ...).\n"
       "The exit status is the server's, 128 + n if signal n ended it, and 2 if Auxin refused.");
   command->callback([=, &server] { *action = [=, &server] { return run(*options, server); }; });

@@ -70,6 +70,13 @@ TEST_F(Config, HelpAndVersionThatCannotBeWrittenAreFailures) {
   }
 }
 
+TEST_F(Manual, UsageOfRunNamesTheServer) {
+  const Done help = auxin_done({"run", "--help"});
+  EXPECT_NE(help.output.find("Usage: auxin run [OPTIONS] -- SERVER [ARG]...\n"),
+            std::string::npos)
+      << help.output;
+}
+
 TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
   std::set<std::string> helped;
   for (const std::string command : {"", "run", "status", "locks", "stop", "config"}) {

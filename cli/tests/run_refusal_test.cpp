@@ -152,11 +152,10 @@ TEST_F(RunRefusal, ServerWithFileCapabilities) {
 }
 
 TEST_F(RunRefusal, NumberOfReplicas) {
-  for (const char* number : {"0", "9", "-1"}) {
+  for (const char* number : {"0", "9", "-1", "99999999999999999999", "3x", "many"}) {
     expect_refused(run_words({"--replicas", number}, {fake_replica_path()}),
-                   {"--replicas", "1 to 8", number});
+                   {"--replicas must be from 1 to 8, not " + std::string(number) + "\n"});
   }
-  expect_refused(run_words({"--replicas", "many"}, {fake_replica_path()}), {"--replicas"});
 }
 
 TEST_F(RunRefusal, UnknownStyle) {
