@@ -205,6 +205,11 @@ TEST_F(RunRefusal, LibraryNotFound) {
                  {{"AUXIN_LIBRARY", path("two words.so")}});
 }
 
+TEST_F(RunRefusal, LibraryOfSomethingElse) {
+  expect_refused(run_words({}, {fake_replica_path()}), {"is not Auxin's library", "AUXIN_LIBRARY"},
+                 {{"AUXIN_LIBRARY", AUXIN_OTHER_LIBRARY}});
+}
+
 TEST_F(RunRefusal, MissingOrWrongMap) {
   expect_refused(run_words({}, {fake_replica_path()}), {"join-point maps", "AUXIN_MAPS"},
                  {{"AUXIN_MAPS", path("absent")}});

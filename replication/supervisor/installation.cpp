@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "metamarkers/join_point_map.h"
+#include "replication/supervisor/exported_symbol.h"
 
 namespace auxin::supervisor {
 namespace {
@@ -18,6 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLibraryName = "libauxin.so";
+// One that libauxin.so exports whatever it intercepts (include/auxin/metamarker.h).
+constexpr const char* kLibrarySymbol = "auxin_marker_enter";
 constexpr const char* kOrbPatterns[] = {"libomniORB*.so*", "libTAO.so*", "libmico*.so*",
                                         "libORBit*.so*"};
 
@@ -82,6 +85,11 @@ Result<std::string> find_library() {
     return Error{fmt::format("{}: is no shared library; reinstall Auxin, or name {} in "
                              "AUXIN_LIBRARY",
                              path->string(), kLibraryName)};
+  }
+  if (!exports_symbol(*path, kLibrarySymbol)) {
+    return Error{fmt::format("{}: is not Auxin's library for 64-bit x86 (it exports no {}); "
+                             "reinstall Auxin, or name {} in AUXIN_LIBRARY",
+                             path->string(), kLibrarySymbol, kLibraryName)};
   }
   if (path->string().find_first_of(": \t\n") != std::string::npos) {
     return Error{fmt::format("{}: its path can't stand in LD_PRELOAD, which is divided at spaces "
