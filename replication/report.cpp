@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/report.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -21,6 +23,8 @@ namespace {
 
 std::string* report_path = nullptr;
 int reporting_pid = 0;
+struct stat errors_at_load = {};  // standard error; all 0: there was none
+bool failure_was_told = false;
 
 struct Text {
   std::string content;
@@ -72,6 +76,38 @@ void add_rows(Text& text, const os::CounterRow* rows, const char* key, Name name
   text.add("\n  ]");
 }
 
+// Once, and only where the process still has the standard error that it was started with: a server
+// may have put a file or a connection of its own under that number.
+void tell_failure(const std::string& path, long error) {
+  struct stat now = {};
+  if (failure_was_told || raw_syscall(SYS_fstat, 2, reinterpret_cast<long>(&now)) != 0 ||
+      now.st_ino != errors_at_load.st_ino || now.st_dev != errors_at_load.st_dev) {
+    return;
+  }
+  failure_was_told = true;
+  const char* reason = strerrordesc_np(static_cast<int>(error));
+  const std::string line = "auxin: " + path + ": the report can't be written: " +
+                           (reason != nullptr ? reason : "unknown error") +
+                           "; name another file in AUXIN_REPORT\n";
+  raw_syscall(SYS_write, 2, reinterpret_cast<long>(line.data()), static_cast<long>(line.size()));
+}
+
+// 0, or what errno would be.
+long write_whole(const std::string& path, const std::string& text) {
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path.c_str()),
+                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return -fd;
+  long error = 0;
+  for (size_t done = 0; done < text.size() && error == 0;) {
+    const long size = raw_syscall(SYS_write, fd, reinterpret_cast<long>(text.data() + done),
+                                  static_cast<long>(text.size() - done));
+    if (size > 0) done += static_cast<size_t>(size);
+    if (size <= 0 && size != -EINTR) error = size < 0 ? -size : EIO;
+  }
+  raw_syscall(SYS_close, fd);
+  return error;
+}
+
 __attribute__((destructor)) void report_at_unload() { write_report(); }
 
 }  // namespace
@@ -111,12 +147,7 @@ void write_report() {
       path += (*report_path)[i];
     }
   }
-  const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path.c_str()),
-                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return;
-  raw_syscall(SYS_write, fd, reinterpret_cast<long>(text.content.data()),
-              static_cast<long>(text.content.size()));
-  raw_syscall(SYS_close, fd);
+  if (const long error = write_whole(path, text.content); error != 0) tell_failure(path, error);
 }
 
 void prepare_report() {
@@ -124,6 +155,7 @@ void prepare_report() {
   if (path == nullptr || *path == '\0') return;
   report_path = new std::string(path);
   reporting_pid = static_cast<int>(raw_syscall(SYS_getpid));
+  raw_syscall(SYS_fstat, 2, reinterpret_cast<long>(&errors_at_load));
 }
 
 }  // namespace auxin::replication

@@ -9,7 +9,8 @@ namespace auxin::replication {
 void prepare_report();
 
 // Writes it, if it was asked for and this is the process that was asked. At exit and _exit; once
-// more when the library's own destructors run, so that what exit handlers did is in it.
+// more when the library's own destructors run, so that what exit handlers did is in it. If it can't
+// be written, one sentence on standard error says so and the process ends as it would have.
 void write_report();
 
 }  // namespace auxin::replication

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import unittest
 
 from harness import giop, group, load, paths, processes, server
@@ -61,12 +62,28 @@ class ReportTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
 
-    def test_a_report_that_cannot_be_written_changes_nothing(self):
-        done = subprocess.run(
-            ["sort"], input=b"b\na\n", capture_output=True, timeout=20,
-            env={**os.environ, "LD_PRELOAD": paths.preload(),
-                 "AUXIN_REPORT": "/no/such/directory/report"})
-        self.assertEqual((done.returncode, done.stdout), (0, b"a\nb\n"))
+    def with_report(self, report, *command, **options):
+        return subprocess.run(
+            command, capture_output=True, timeout=20, **options,
+            env={**os.environ, "LD_PRELOAD": paths.preload(), "AUXIN_REPORT": report})
+
+    def test_a_report_that_cannot_be_written_changes_nothing_but_is_told(self):
+        for report, reason in [("/no/such/directory/report", "No such file or directory"),
+                               ("/dev/full", "No space left on device")]:
+            done = self.with_report(report, "sort", input=b"b\na\n")
+            self.assertEqual((done.returncode, done.stdout), (0, b"a\nb\n"))
+            self.assertEqual(done.stderr.decode(),
+                             f"auxin: {report}: the report can't be written: {reason}; name "
+                             "another file in AUXIN_REPORT\n")
+
+    def test_a_report_that_cannot_be_written_is_not_told_to_a_file_of_the_programs_own(self):
+        own = self.directory / "own"
+        program = ("import os, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), 2); "
+                   "os.write(2, b'mine')")
+        done = self.with_report("/no/such/directory/report", sys.executable, "-c", program,
+                                str(own))
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(own.read_bytes(), b"mine")
 
     def test_style_none_is_one_counted_process(self):
         with group.Group(self, server.probe_command(self.port), port=self.port, replicas=1,
