@@ -12,6 +12,7 @@
 #include "cli/tests/command_run.h"
 #include "replication/activity.h"
 #include "replication/supervisor/processes.h"
+#include "replication/supervisor/sentence.h"
 
 namespace auxin::cli {
 namespace {
@@ -90,6 +91,46 @@ TEST_F(RunLife, ServerWithoutASignalHandlerEndsBySignal) {
   await_ready(run);
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait(), 128 + SIGTERM);
+  expect_nothing_left();
+}
+
+TEST_F(RunLife, HangUpAndQuitEndTheGroupInAnOrderlyWay) {
+  for (const int signal : {SIGHUP, SIGQUIT}) {
+    Process run = run_fake({"--default-signals"});
+    await_ready(run);
+    run.signal(signal);
+    EXPECT_EQ(run.wait(), 128 + signal);
+    expect_nothing_left();
+  }
+}
+
+TEST_F(RunLife, HangUpThatIsIgnoredAtTheStartStaysIgnored) {
+  Process run({"/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", AUXIN_COMMAND, "run", "--name",
+               "fake", "--state-dir", root(), "--config", path("small.toml"), "--ready-file",
+               ready_file(), "--verbose", "--", fake_replica_path()},
+              path("nohup"), {{"AUXIN_LIBRARY", AUXIN_EMPTY_LIBRARY},
+                              {"AUXIN_MAPS", AUXIN_TEST_MAPS}});
+  await_ready(run);
+  run.signal(SIGHUP);
+  run.signal(SIGTERM);
+  EXPECT_EQ(run.wait(), 0);
+  EXPECT_EQ(run.errors().find("SIGHUP"), std::string::npos) << run.errors();
+  expect_nothing_left();
+}
+
+TEST_F(RunLife, SignalsThatMeanNothingToASupervisorAreIgnored) {
+  Process run = run_fake({}, {"--verbose"});
+  await_ready(run);
+  for (const int signal : {SIGUSR1, SIGUSR2, SIGALRM}) {
+    const std::string told = "got " + supervisor::signal_name(signal) + ": ignored";
+    run.signal(signal);
+    ASSERT_TRUE(await([&] { return run.ended() || run.errors().find(told) != std::string::npos; }))
+        << run.errors();
+    ASSERT_FALSE(run.ended()) << told;
+  }
+  EXPECT_EQ(memory()->log().end(), 0u) << "the leader got none";
+  run.signal(SIGTERM);
+  EXPECT_EQ(run.wait(), 0);
   expect_nothing_left();
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "replication/activity.h"
@@ -36,11 +37,19 @@ constexpr int64_t kSettleMs = 20;  // deaths that happen together are seen toget
 constexpr int kMostDivergences = 3;
 constexpr int64_t kLongLifeMs = 600'000;  // a divergence after so long is not the last one again
 constexpr int kEndingSignals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+// They mean nothing to a supervisor, and one that died of them would leave its group alone.
+constexpr int kIgnoredSignals[] = {SIGUSR1, SIGUSR2, SIGALRM};
 
 int64_t steady_ms() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+// As nohup(1) leaves SIGHUP.
+bool is_ignored(int signal) {
+  struct sigaction action;
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -49,7 +58,11 @@ SupervisorSignals::SupervisorSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGCHLD);
-  for (const int signal : kEndingSignals) sigaddset(&signals, signal);
+  for (const int signal : kEndingSignals) {
+    // A blocked signal reaches the descriptor even if it was to be ignored.
+    if (signal != SIGHUP || !is_ignored(SIGHUP)) sigaddset(&signals, signal);
+  }
+  for (const int signal : kIgnoredSignals) sigaddset(&signals, signal);
   sigprocmask(SIG_BLOCK, &signals, &before_);
   ignored_broken_pipe_ = ::signal(SIGPIPE, SIG_IGN) == SIG_IGN;
   descriptor_.reset(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -134,6 +147,10 @@ void Supervisor::take_signals() {
   while (read(signals_.descriptor().get(), &info, sizeof(info)) == sizeof(info)) {
     const int signal = static_cast<int>(info.ssi_signo);
     if (signal == SIGCHLD) continue;
+    if (std::count(std::begin(kIgnoredSignals), std::end(kIgnoredSignals), signal) > 0) {
+      progress_.detail(fmt::format("got {}: ignored", signal_name(signal)));
+      continue;
+    }
     progress_.detail(fmt::format("got {}: ending the group", signal_name(signal)));
     pending_signal_ = 0;
     forward(signal);
