@@ -70,11 +70,15 @@ class ReportTest(unittest.TestCase):
     def test_a_report_that_cannot_be_written_changes_nothing_but_is_told(self):
         for report, reason in [("/no/such/directory/report", "No such file or directory"),
                                ("/dev/full", "No space left on device")]:
-            done = self.with_report(report, "sort", input=b"b\na\n")
-            self.assertEqual((done.returncode, done.stdout), (0, b"a\nb\n"))
-            self.assertEqual(done.stderr.decode(),
-                             f"auxin: {report}: the report can't be written: {reason}; name "
-                             "another file in AUXIN_REPORT\n")
+            said = (f"auxin: {report}: the report can't be written: {reason}; name another file "
+                    "in AUXIN_REPORT\n")
+            for command, told in [([sys.executable, "-c", "print('result')"], said),  # exit
+                                  (["/bin/sh", "-c", "echo result"], said),  # _exit
+                                  # It closes its standard error before it ends.
+                                  (["sort"], "")]:
+                done = self.with_report(report, *command, input=b"result\n")
+                self.assertEqual((done.returncode, done.stdout), (0, b"result\n"), command)
+                self.assertEqual(done.stderr.decode(), told, command)
 
     def test_a_report_that_cannot_be_written_is_not_told_to_a_file_of_the_programs_own(self):
         own = self.directory / "own"
