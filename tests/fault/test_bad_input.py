@@ -172,13 +172,17 @@ class RefusalTest(unittest.TestCase):
     def assert_resume_refused(self, replicas, damage):
         path = self.stm_file(replicas.state_dir)
         damage(path)
-        before = path.read_bytes()[:65536] if path.exists() else None
+
+        def start_of_file():
+            with open(path, "rb") as file:
+                return file.read(65536)
+        before = start_of_file()
         done = subprocess.run(replicas.run_command(), env=replicas.environment,
                               capture_output=True, text=True, timeout=30)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         self.assertIn(str(path), done.stderr)
-        self.assertEqual(path.read_bytes()[:65536], before, "the file is as it was")
+        self.assertEqual(start_of_file(), before, "the file is as it was")
         self.assertFalse(processes.tagged(replicas.tag))
 
     def test_a_corrupt_stm_file(self):
