@@ -22,7 +22,8 @@ class GroupMemory {
   static Result<GroupMemory> create(const std::string& path, const std::string& name,
                                     const stm::Layout& layout,
                                     const replication::Settings& settings);
-  // An existing one, no symbolic link, whose words make sense. `read_only`: the words and the log only to look at.
+  // An existing one, no symbolic link, whose words make sense. `read_only`: the words and the log
+  // only to look at.
   static Result<GroupMemory> open(const std::string& path, bool read_only);
 
   replication::GroupControl& control() {

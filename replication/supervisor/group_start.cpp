@@ -59,8 +59,8 @@ Result<std::string> current_directory() {
   std::error_code error;
   const fs::path path = fs::current_path(error);
   if (!error) return path.string();
-  return Error{fmt::format("the working directory can't be told, perhaps it was removed: {}; change "
-                           "to another one",
+  return Error{fmt::format("the working directory can't be told, perhaps it was removed: {}; "
+                           "change to another one",
                            error.message())};
 }
 
