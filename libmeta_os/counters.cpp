@@ -4,18 +4,20 @@
 //
 // The mapping is a private one of a memfd that is closed at once: it has a name in /proc/PID/maps,
 // no descriptor, and a fork copies it. It is made by the first hooked call, before the process has
-// a second thread.
+// a second thread, and that call may have been made by an allocator that was just asked for its
+// first memory: what is done here asks the kernel, and hooks that are entered meanwhile go to libc,
+// uncounted.
 #include "libmeta_os/counters.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <new>
+#include "libmeta_os/guard.h"
+#include "libmeta_os/private_memory.h"
 
 namespace auxin::os {
 
@@ -45,13 +47,12 @@ void give_back(void* ending_shard) {
 CounterBlock* map_block() {
   const long fd = syscall(SYS_memfd_create, "auxin-counters", 1u /* MFD_CLOEXEC */);
   if (fd < 0) return nullptr;
-  void* memory = MAP_FAILED;
-  if (ftruncate(static_cast<int>(fd), sizeof(CounterBlock)) == 0) {
-    memory = mmap(nullptr, sizeof(CounterBlock), PROT_READ | PROT_WRITE, MAP_PRIVATE,
-                  static_cast<int>(fd), 0);
+  void* memory = nullptr;
+  if (syscall(SYS_ftruncate, fd, sizeof(CounterBlock)) == 0) {
+    memory = map_private(sizeof(CounterBlock), static_cast<int>(fd));
   }
   syscall(SYS_close, fd);
-  return memory == MAP_FAILED ? nullptr : static_cast<CounterBlock*>(memory);
+  return static_cast<CounterBlock*>(memory);
 }
 
 void begin(CounterBlock* made) {
@@ -62,6 +63,7 @@ void begin(CounterBlock* made) {
 }
 
 CounterBlock& make_block() {
+  const MetaLevel meta;
   const int saved_errno = errno;
   CounterBlock* mine = map_block();
   if (mine == nullptr) mine = &fallback_block;
@@ -73,7 +75,7 @@ CounterBlock& make_block() {
     errno = saved_errno;
     return *mine;
   }
-  if (mine != &fallback_block) munmap(mine, sizeof(CounterBlock));
+  if (mine != &fallback_block) unmap_private(mine, sizeof(CounterBlock));
   errno = saved_errno;
   return *expected;
 }
@@ -126,6 +128,7 @@ CounterBlock& counters() {
 }
 
 CounterShard& acquire_shard() {
+  const MetaLevel meta;  // libc may have to allocate for a key's value
   CounterBlock& all = counters();
   const int saved_errno = errno;
   const auto tid = static_cast<uint32_t>(syscall(SYS_gettid));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The snapshot of loaded modules. Memory comes from mmap, never from malloc: a snapshot may be
-// taken in a hook that the allocator itself called.
+// The snapshot of loaded modules. Memory comes from the kernel, never from malloc: a snapshot may
+// be taken in a hook that the allocator itself called.
 //
 // Invariants: a published snapshot is sorted by `begin` and never changes or goes away.
 #include "libmeta_os/modules.h"
@@ -10,12 +10,12 @@
 #include <errno.h>
 #include <link.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+
+#include "libmeta_os/private_memory.h"
 
 namespace auxin::os {
 namespace {
@@ -101,9 +101,8 @@ const Snapshot* snapshot() {
 
 void refresh_modules() {
   const int saved_errno = errno;
-  void* const memory =
-      mmap(nullptr, sizeof(Snapshot), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory != MAP_FAILED) {
+  void* const memory = map_private(sizeof(Snapshot));
+  if (memory != nullptr) {
     auto* made = static_cast<Snapshot*>(memory);
     dl_iterate_phdr(add_module, made);
     std::sort(made->modules, made->modules + made->count,

@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <new>
@@ -14,6 +13,7 @@
 
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
+#include "libmeta_os/private_memory.h"
 #include "libmeta_os/real_calls.h"
 #include "replication/activity.h"
 #include "replication/decision.h"
@@ -67,9 +67,8 @@ Connection* Connection::make(uint64_t number, int slot) {
     made->tracker_.reset();
     made->kept_bytes_.reset();
   } else {
-    void* memory = mmap(nullptr, (sizeof(Connection) + 4095) / 4096 * 4096, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(memory != MAP_FAILED, "no memory for a connection");
+    void* memory = os::map_private((sizeof(Connection) + 4095) / 4096 * 4096);
+    CHECK(memory != nullptr, "no memory for a connection");
     made = static_cast<Connection*>(memory);
   }
   new (made) Connection();

@@ -2,9 +2,9 @@
 #include "replication/named_threads.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "libmeta_os/guard.h"
+#include "libmeta_os/private_memory.h"
 #include "replication/activity.h"
 #include "replication/classification.h"
 #include "replication/futex.h"
@@ -29,9 +29,8 @@ Birth* allocate() {
   FutexGuard guard(pool_lock);
   if (pool == nullptr) {
     constexpr size_t kBlockBytes = 4096;
-    void* block = mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                       -1, 0);
-    CHECK(block != MAP_FAILED, "no memory for a thread's name");
+    void* block = os::map_private(kBlockBytes);
+    CHECK(block != nullptr, "no memory for a thread's name");
     Birth* births = static_cast<Birth*>(block);
     for (size_t i = 0; i < kBlockBytes / sizeof(Birth); ++i) {
       births[i].next = pool;

@@ -2,8 +2,8 @@
 #include "replication/replay.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
 
+#include "libmeta_os/private_memory.h"
 #include "replication/activity.h"
 #include "replication/connection.h"
 #include "replication/divergence.h"
@@ -28,9 +28,8 @@ thread_local constinit Waiter this_waiter;
 
 template <typename T>
 T* map_array(size_t count) {
-  void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  CHECK(memory != MAP_FAILED, "no memory for the replay tables");
+  void* memory = os::map_private(count * sizeof(T));
+  CHECK(memory != nullptr, "no memory for the replay tables");
   return static_cast<T*>(memory);
 }
 

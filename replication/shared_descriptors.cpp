@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
+#include "libmeta_os/private_memory.h"
 #include "libmeta_os/real_calls.h"
 #include "libmeta_req/orb_binding.h"
 #include "replication/classification.h"
@@ -50,9 +50,8 @@ thread_local constinit PollSet poll_set;
 
 bool prepare(PollSet& set) {
   if (set.fds == nullptr) {
-    void* memory = mmap(nullptr, sizeof(pollfd) * (kMaxPolled + 1), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return false;
+    void* memory = os::map_private(sizeof(pollfd) * (kMaxPolled + 1));
+    if (memory == nullptr) return false;
     set.fds = static_cast<pollfd*>(memory);
   }
   if (set.event_fd < 0)

@@ -126,6 +126,31 @@ print(subprocess.run(["echo", "child"], capture_output=True).stdout)
 INSTANTIATE_TEST_SUITE_P(Hooks, StockProgram, ::testing::ValuesIn(kStock),
                          [](const auto& tested) { return std::string(tested.param.name); });
 
+// ---- beside an interposer of mmap ---------------------------------------------------------------
+
+class BesideALockingMmap : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(BesideALockingMmap, AProgramStartsAndSaysTheSameInBothOrders) {
+  const std::string program = std::string(HOOK_PROGRAMS) + " " + GetParam();
+  const std::string other = LOCKING_MMAP_LIBRARY;
+  const std::string plain = outcome("LD_PRELOAD=" + other, program);
+  EXPECT_EQ(plain.substr(plain.rfind("status")), "status 0") << plain;
+  for (const Mode& mode : kModes) {
+    const std::string environment = mode.environment;
+    const size_t library = environment.rfind('=') + 1;
+    EXPECT_EQ(outcome(environment + ":" + other, program), plain) << mode.name << ", before it";
+    EXPECT_EQ(outcome(environment.substr(0, library) + other + ":" + environment.substr(library),
+                      program),
+              plain)
+        << mode.name << ", after it";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Hooks, BesideALockingMmap,
+                         ::testing::Values("mutex_excludes", "once_runs_once",
+                                           "threads_end_and_are_joined"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
 // ---- what the hooks leave behind ----------------------------------------------------------------
 
 uint64_t tag_after(const std::string& output, const char* words) {

@@ -96,6 +96,16 @@ class PlainProgramsTest(unittest.TestCase):
                                "(exec setsid env echo done); false || echo $?"])
         self.assertEqual(said.split(), [b"997", b"987", b"979", b"done", b"1"])
 
+    def test_a_library_that_locks_in_mmap_is_preloaded_before_it_and_after_it(self):
+        other = str(paths.build_dir() / "lib" / "libauxin_locking_mmap_test.so")
+        command = ["sort", "--parallel=4", "-S2M", "-n"]
+        lines = b"".join(b"%d\n" % random.randrange(10**9) for _ in range(200_000))
+        for order in ([paths.preload(), other], [other, paths.preload()]):
+            done = subprocess.run(command, input=lines, capture_output=True, timeout=60,
+                                  env={**os.environ, "LD_PRELOAD": ":".join(order)})
+            self.assertEqual((done.returncode, done.stderr), (0, b""), order)
+            self.assertEqual(done.stdout.split(), sorted(lines.split(), key=int))
+
     def test_tools_that_trace_work_beside_it(self):
         environment = {**os.environ, "LD_PRELOAD": paths.preload()}
         done = subprocess.run(
