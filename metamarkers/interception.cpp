@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "metamarkers/address_check.h"
 #include "metamarkers/annotation.h"
 #include "metamarkers/elf_modules.h"
 #include "metamarkers/intercepted.h"
@@ -275,7 +276,7 @@ void rebind_reference(const FunctionReference& reference, void* context) {
   Rebinding& rebinding = *static_cast<Rebinding*>(context);
   if (reference.symbol == nullptr || std::string_view(reference.symbol) != rebinding.symbol) return;
   const uintptr_t value = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
-  if (value == rebinding.target) return;
+  if (value == rebinding.target || is_stand_in(value)) return;
   const bool lazy = reference.procedure_linkage && leads_to_resolver(*rebinding.module, value);
   if (lazy ? !rebinding.global_is_replaceable : !rebinding.may_replace(value)) return;
   if (rebinding.writer->write(reference.word, rebinding.target)) ++rebinding.changed;

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "metamarkers/address_check.h"
 #include "metamarkers/elf_modules.h"
 
 namespace auxin::markers {
@@ -43,6 +44,9 @@ void prepare_stack_inspection() {
   // Stays loaded for ever. RTLD_LOCAL keeps its _Unwind_* out of everybody's sight.
   if (void* library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL)) {
     found = reinterpret_cast<Walker>(dlsym(library, "unw_backtrace"));
+    if (found != nullptr && !use_descriptorless_checks(reinterpret_cast<void*>(found))) {
+      found = nullptr;
+    }
   }
   with_libunwind = found != nullptr;
   if (found == nullptr) found = &backtrace;

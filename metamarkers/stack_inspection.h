@@ -3,6 +3,7 @@
 // Who called? The return addresses on the calling thread's stack, through libunwind, which is
 // loaded privately (dlopen, RTLD_LOCAL): the server's exceptions keep their own unwinder. Where
 // libunwind can't be loaded: through glibc's backtrace, and `stack_inspection_method` says so.
+// Neither has a descriptor open (address_check.h).
 //
 // Thread safety: prepare once, before other threads call; callers() from any thread. libunwind
 // takes locks of libpthread and glibc's backtrace the linker's: where these are hooked, the caller

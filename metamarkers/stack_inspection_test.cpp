@@ -6,11 +6,20 @@
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <set>
 #include <string>
 #include <thread>
+
+#include "metamarkers/address_check.h"
+#include "metamarkers/interception.h"
 
 using namespace auxin::markers;
 
@@ -84,6 +93,83 @@ TEST_F(StackInspection, WorksOnEveryThread) {
       EXPECT_TRUE(within(found.addresses[1], outer));
     }).join();
   }
+}
+
+std::set<std::string> descriptors() {
+  std::set<std::string> numbers;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    numbers.insert(entry.path().filename());
+  }
+  return numbers;
+}
+
+// Before anything was inspected, so it is the first case (of its own process, where CTest runs it).
+TEST(Descriptors, AreNotTouchedByStackInspection) {
+  const auto before = descriptors();
+  prepare_stack_inspection();
+  EXPECT_EQ(descriptors(), before);
+  Found found{};
+  outer(&found, kMaxInspectedFrames);
+  std::thread([] {
+    Found in_thread{};
+    outer(&in_thread, kMaxInspectedFrames);
+  }).join();
+  EXPECT_GT(found.count, 4u);
+  EXPECT_EQ(descriptors(), before);
+}
+
+// A frame without unwind information that uses the frame pointer for something else: libunwind
+// guesses, and must find that where the guess leads nothing can be read.
+Found through_a_frame_that_leads_nowhere() {
+  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* unreadable = mmap(nullptr, 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_TRUE(page != MAP_FAILED && unreadable != MAP_FAILED);
+  // push rbp; mov rbp, <unreadable>; mov rax, rdi; mov rdi, rsi; mov rsi, rdx; call rax; pop rbp;
+  // ret
+  unsigned char code[] = {0x55, 0x48, 0xbd, 0, 0, 0, 0, 0, 0, 0, 0, 0x48, 0x89, 0xf8, 0x48, 0x89,
+                          0xf7, 0x48, 0x89, 0xd6, 0xff, 0xd0, 0x5d, 0xc3};
+  const uint64_t lost = reinterpret_cast<uint64_t>(unreadable) + 4096;
+  memcpy(code + 3, &lost, sizeof lost);
+  memcpy(page, code, sizeof code);
+  Found found{};
+  reinterpret_cast<void (*)(void (*)(Found*, size_t), Found*, size_t)>(page)(
+      innermost, &found, kMaxInspectedFrames);
+  munmap(page, 4096);
+  munmap(unreadable, 8192);
+  return found;
+}
+
+TEST_F(StackInspection, PassesAFrameThatLeadsNowhere) {
+  const auto before = descriptors();
+  const Found found = through_a_frame_that_leads_nowhere();
+  EXPECT_GE(found.count, 2u);
+  EXPECT_TRUE(within(found.addresses[0], innermost));
+  EXPECT_EQ(descriptors(), before);
+}
+
+TEST_F(StackInspection, StaysWithoutDescriptorsWhereHooksAreTakenOut) {
+  const auto before = descriptors();
+  for (const char* name : {"pipe2", "read", "syscall", "write"}) {
+    rebind(name, dlsym(RTLD_DEFAULT, name));
+  }
+  EXPECT_GE(through_a_frame_that_leads_nowhere().count, 2u);
+  EXPECT_EQ(descriptors(), before);
+}
+
+TEST(AddressCheck, SaysWhatCanBeRead) {
+  auto* pages = static_cast<char*>(
+      mmap(nullptr, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(pages, MAP_FAILED);
+  ASSERT_EQ(mprotect(pages + 4096, 4096, PROT_NONE), 0);
+  errno = ENOTTY;
+  EXPECT_TRUE(is_readable(pages));
+  EXPECT_TRUE(is_readable(pages + 4095));
+  EXPECT_FALSE(is_readable(pages + 4096));
+  EXPECT_FALSE(is_readable(nullptr));
+  EXPECT_FALSE(is_readable(reinterpret_cast<void*>(~uint64_t{0})));
+  EXPECT_EQ(errno, ENOTTY);
+  munmap(pages, 8192);
 }
 
 TEST_F(StackInspection, LibunwindsUnwinderStaysOutOfSight) {

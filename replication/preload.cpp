@@ -161,6 +161,8 @@ void name_maps(const std::vector<markers::JoinPointMap>& maps) {
 void become_replica() {
   if (Replica::join(membership->memory_path.c_str(), membership->id) == nullptr)
     raw_syscall(SYS_exit_group, 2);
+  // Who called is asked by the facets of a group only: a bare preload needs no unwinder.
+  markers::prepare_stack_inspection();
   if (installed_maps != nullptr) name_maps(*installed_maps);
   clear_environment();
   prepare_kill_points();
@@ -210,7 +212,6 @@ __attribute__((constructor)) void load() {
   if (group != nullptr && id != nullptr) membership = new Membership{group, atoi(id)};
   os::counters();
   os::refresh_modules();
-  markers::prepare_stack_inspection();
   prepare_report();
   os::facets.process = process_facet();
   os::classification = &map_classification();
