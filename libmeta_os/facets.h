@@ -17,6 +17,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -150,7 +151,8 @@ class DescriptorFacet {
 };
 
 // Values that differ from replica to replica: time, random numbers, identity, names. Each method
-// is called only for call sites that the classification names as values.
+// is called only for call sites that the classification names as values, where its comment does not
+// say otherwise.
 class ValueFacet {
  public:
   virtual ~ValueFacet() = default;
@@ -168,6 +170,10 @@ class ValueFacet {
   // Any other value that fits a word (getppid, gettid, drand48's bits, …): `value` is what libc has
   // just given; the result is what the caller gets.
   virtual uint64_t word(uint64_t value, CallSite site) { (void)site; return value; }
+  // The processors on which a thread of this process may run: `cpus` (`size` bytes) holds what libc
+  // has just given. A style that keeps the process to fewer than it was started with puts back what
+  // it took. Asked whatever the call site.
+  virtual void processors(size_t size, cpu_set_t* cpus) { (void)size, (void)cpus; }
   // Sleeps of the application: a replica that catches up does not sleep. Result as nanosleep's.
   virtual int clock_nanosleep(clockid_t clock, int flags, const timespec* request,
                               timespec* remaining, CallSite site);

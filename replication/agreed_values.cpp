@@ -9,6 +9,7 @@
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
 #include "replication/decision.h"
+#include "replication/follower_scheduling.h"
 #include "replication/futex.h"
 #include "replication/log_writer.h"
 #include "replication/replica.h"
@@ -154,6 +155,10 @@ pid_t AgreedValues::getpid() {
 
 pid_t AgreedValues::target_of(pid_t pid) {
   return pid == getpid() ? replica->pid() : pid;
+}
+
+void AgreedValues::processors(size_t size, cpu_set_t* cpus) {
+  show_processors_as_started(size, cpus);
 }
 
 int AgreedValues::clock_nanosleep(clockid_t clock, int flags, const timespec* request,

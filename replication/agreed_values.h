@@ -20,6 +20,7 @@ class AgreedValues final : public os::ValueFacet {
   unsigned random_device(os::CallSite site) override;
   pid_t getpid() override;
   pid_t target_of(pid_t pid) override;
+  void processors(size_t size, cpu_set_t* cpus) override;
   int clock_nanosleep(clockid_t clock, int flags, const timespec* request, timespec* remaining,
                       os::CallSite site) override;
   int wait_for_signal(const sigset_t* set, siginfo_t* info, const timespec* timeout,

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/follower_scheduling.h"
 
-#include <sched.h>
+#include <string.h>
+
+#include <algorithm>
+#include <atomic>
 
 #include "replication/futex.h"
 #include "replication/numbered_entries.h"
@@ -24,7 +27,13 @@ struct Attributes {  // of sched_setattr(2)
 };
 
 cpu_set_t cpus_before;
-bool scheduled_as_follower = false;
+cpu_set_t one_cpu;
+std::atomic<bool> scheduled_as_follower{false};  // the sets above are made, and stay
+
+// A thread that the server has put elsewhere since is where the server wants it.
+bool is_where_followers_are(const cpu_set_t* cpus, size_t size) {
+  return memcmp(cpus, &one_cpu, std::min(size, sizeof one_cpu)) == 0;
+}
 
 bool to_batch(long tid) {
   Attributes attributes{};
@@ -42,8 +51,11 @@ bool to_batch(long tid) {
 void to_normal(long tid) {
   sched_param parameters{};  // leaves the thread's nice value, and gives it the ordinary slice
   raw_syscall(SYS_sched_setscheduler, tid, SCHED_OTHER, reinterpret_cast<long>(&parameters));
-  raw_syscall(SYS_sched_setaffinity, tid, sizeof cpus_before,
-              reinterpret_cast<long>(&cpus_before));
+  cpu_set_t now{};
+  if (raw_syscall(SYS_sched_getaffinity, tid, sizeof now, reinterpret_cast<long>(&now)) > 0 &&
+      is_where_followers_are(&now, sizeof now))
+    raw_syscall(SYS_sched_setaffinity, tid, sizeof cpus_before,
+                reinterpret_cast<long>(&cpus_before));
 }
 
 }  // namespace
@@ -59,18 +71,17 @@ void schedule_as_follower() {
   int wanted = count - 1 - replica->id() % count;
   int cpu = 0;
   while (!CPU_ISSET(cpu, &cpus_before) || wanted-- != 0) ++cpu;
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu, &one);
+  CPU_ZERO(&one_cpu);
+  CPU_SET(cpu, &one_cpu);
   for (const long tid : {static_cast<long>(replica->pid()), raw_syscall(SYS_gettid)}) {
     if (!to_batch(tid)) continue;
-    raw_syscall(SYS_sched_setaffinity, tid, sizeof one, reinterpret_cast<long>(&one));
-    scheduled_as_follower = true;
+    raw_syscall(SYS_sched_setaffinity, tid, sizeof one_cpu, reinterpret_cast<long>(&one_cpu));
+    scheduled_as_follower.store(true, std::memory_order_release);
   }
 }
 
 void schedule_as_leader() {
-  if (!scheduled_as_follower) return;
+  if (!scheduled_as_follower.load(std::memory_order_acquire)) return;
   // Again while there were any: a thread that is just being made inherits its maker's.
   for (int round = 0; round < 8; ++round) {
     bool found = false;
@@ -81,6 +92,17 @@ void schedule_as_leader() {
     });
     if (!found) break;
   }
+}
+
+void schedule_as_child() {
+  if (!scheduled_as_follower.load(std::memory_order_acquire)) return;
+  if (raw_syscall(SYS_sched_getscheduler, 0) == SCHED_BATCH) to_normal(0);
+}
+
+void show_processors_as_started(size_t size, cpu_set_t* cpus) {
+  if (!scheduled_as_follower.load(std::memory_order_acquire)) return;
+  if (is_where_followers_are(cpus, size))
+    memcpy(cpus, &cpus_before, std::min(size, sizeof cpus_before));
 }
 
 }  // namespace auxin::replication

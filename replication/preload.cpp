@@ -31,6 +31,7 @@
 #include "replication/agreed_values.h"
 #include "replication/classification.h"
 #include "replication/environment.h"
+#include "replication/follower_scheduling.h"
 #include "replication/footprint.h"
 #include "replication/futex.h"
 #include "replication/group_end.h"
@@ -197,7 +198,10 @@ class Process final : public os::ProcessFacet {
     if (replicated()) end_group(status);
     write_report();
   }
-  void forked_child() override { leave_group_in_child(); }
+  void forked_child() override {
+    leave_group_in_child();
+    schedule_as_child();
+  }
 };
 
 Process* process_facet() {

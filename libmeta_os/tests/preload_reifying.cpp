@@ -135,6 +135,10 @@ class Fixed : public ValueFacet {
   unsigned random_device(CallSite) override { return 43; }
   pid_t getpid() override { return 44; }
   uint64_t word(uint64_t, CallSite) override { return 45; }
+  void processors(size_t size, cpu_set_t* cpus) override {
+    CPU_ZERO_S(size, cpus);
+    for (int cpu = 0; cpu < 45; ++cpu) CPU_SET_S(cpu, size, cpus);
+  }
   int clock_nanosleep(clockid_t, int, const timespec*, timespec*, CallSite) override { return 0; }
 };
 

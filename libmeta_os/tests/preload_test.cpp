@@ -191,7 +191,7 @@ TEST(Values, AllComeFromTheFacetWhereTheyAreWanted) {
             "timespec_get 1000000007.9\ngetrandom 7 rrrrrrr\ngetentropy rrrrrrrrrrrrrrr\n"
             "arc4random_buf rrrrrrrrrrrrrrr\narc4random 45 45\nrandom 41\nrand 42\n"
             "drand48 1\nlrand48 45\nmrand48 45\nrandom_device 43\ngetpid 44\ngetppid 45\n"
-            "gettid 45\n/dev/urandom 7 rrrrrrr\nits duplicate 7 rrrrrrr\n"
+            "gettid 45\nprocessors 45 45\n/dev/urandom 7 rrrrrrr\nits duplicate 7 rrrrrrr\n"
             "through a stream rrrrrrrrrrrrrrr\n/dev/zero 15 0\nsleeps 0 0 0 0 0\nstatus 0");
 }
 

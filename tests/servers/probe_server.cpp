@@ -7,10 +7,12 @@
 // Thread safety: every operation may be called concurrently; a lock guards what stands beside it.
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -351,6 +353,16 @@ class ProbeServant : public POA_probing::Probe {
     return number;
   }
   CORBA::Long process_id() override { return getpid(); }
+  CORBA::Long processors() override {
+    cpu_set_t cpus;
+    return sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : -1;
+  }
+  CORBA::Long processors_of_a_child() override {
+    const pid_t child = fork();
+    if (child == 0) _exit(processors());
+    int status = -1;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
 
   // --- objects ---
 

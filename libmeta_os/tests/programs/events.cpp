@@ -3,6 +3,7 @@
 // What differs when facets are there that do something: preload_test.cpp knows the answers.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -66,6 +67,11 @@ PROGRAM(show_values) {
   printf("drand48 %d\nlrand48 %ld\nmrand48 %ld\n", bits == 45, lrand48(), mrand48());
   printf("random_device %u\n", std::random_device{}());
   printf("getpid %d\ngetppid %d\ngettid %d\n", getpid(), getppid(), gettid());
+  cpu_set_t cpus;
+  sched_getaffinity(0, sizeof cpus, &cpus);
+  printf("processors %d", CPU_COUNT(&cpus));
+  pthread_getaffinity_np(pthread_self(), sizeof cpus, &cpus);
+  printf(" %d\n", CPU_COUNT(&cpus));
   const int fd = open("/dev/urandom", O_RDONLY);
   memset(bytes, 0, 16);
   printf("/dev/urandom %ld", read(fd, bytes, 15));
