@@ -85,6 +85,14 @@ int SynchronisationFacet::sem_getvalue(sem_t* semaphore, int* value, CallSite) {
 
 int SynchronisationFacet::sem_destroyed(sem_t* semaphore) { return real().sem_destroy(semaphore); }
 
+int SynchronisationFacet::spin_init(pthread_spinlock_t* lock, int shared) {
+  return real().pthread_spin_init(lock, shared);
+}
+
+int SynchronisationFacet::spin_destroy(pthread_spinlock_t* lock) {
+  return real().pthread_spin_destroy(lock);
+}
+
 int SynchronisationFacet::spin_lock(pthread_spinlock_t* lock, bool try_only, CallSite) {
   return try_only ? real().pthread_spin_trylock(lock) : real().pthread_spin_lock(lock);
 }

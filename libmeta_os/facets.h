@@ -73,6 +73,8 @@ class SynchronisationFacet {
   virtual int sem_getvalue(sem_t* semaphore, int* value, CallSite site);
   virtual int sem_destroyed(sem_t* semaphore);
 
+  virtual int spin_init(pthread_spinlock_t* lock, int shared);  // every one, ordered later or not
+  virtual int spin_destroy(pthread_spinlock_t* lock);
   virtual int spin_lock(pthread_spinlock_t* lock, bool try_only, CallSite site);
   virtual int spin_unlock(pthread_spinlock_t* lock, CallSite site);
   virtual int barrier_wait(pthread_barrier_t* barrier, CallSite site);

@@ -7,6 +7,18 @@
 
 namespace auxin::os {
 
+int hook::pthread_spin_init(pthread_spinlock_t* lock, int shared) {
+  SynchronisationFacet* const facet = at_meta_level() ? nullptr : facets.synchronisation;
+  if (facet == nullptr) return real().pthread_spin_init(lock, shared);
+  return facet->spin_init(lock, shared);
+}
+
+int hook::pthread_spin_destroy(pthread_spinlock_t* lock) {
+  SynchronisationFacet* const facet = at_meta_level() ? nullptr : facets.synchronisation;
+  if (facet == nullptr) return real().pthread_spin_destroy(lock);
+  return facet->spin_destroy(lock);
+}
+
 int hook::pthread_spin_lock(pthread_spinlock_t* lock) {
   if (!site_reified(AUXIN_CALL_SITE)) return real().pthread_spin_lock(lock);
   return facets.synchronisation->spin_lock(lock, false, AUXIN_CALL_SITE);

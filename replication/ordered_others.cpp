@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ordered spin locks, barriers and once controls: objects without room for a tag; their identity
-// and count stand in a table by address (object_table.h).
+// Ordered spin locks, barriers and once controls: objects without room for a tag. The identity and
+// count of spin locks and once controls stand in a table by address (object_table.h).
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
 #include "replication/contention_identity.h"
@@ -47,12 +47,23 @@ bool is_done(pthread_once_t& control) {
 
 }  // namespace
 
+int OrderedSynchronisation::spin_init(pthread_spinlock_t* lock, int shared) {
+  forget_table_object(const_cast<const int*>(lock));
+  return os::real().pthread_spin_init(lock, shared);
+}
+
+int OrderedSynchronisation::spin_destroy(pthread_spinlock_t* lock) {
+  forget_table_object(const_cast<const int*>(lock));
+  return os::real().pthread_spin_destroy(lock);
+}
+
 int OrderedSynchronisation::spin_lock(pthread_spinlock_t* lock, bool try_only, os::CallSite site) {
-  TableObject* object = table_object(const_cast<const int*>(lock));
   const auto real_lock = [&] {
     return try_only ? os::real().pthread_spin_trylock(lock) : os::real().pthread_spin_lock(lock);
   };
-  if (current_activity()->id == 0 || object == nullptr) return real_lock();
+  if (current_activity()->id == 0) return real_lock();
+  TableObject* object = table_object(const_cast<const int*>(lock));
+  if (object == nullptr) return real_lock();
   Decision decision(site);
   const AcquireForm form = try_only ? AcquireForm::kSpinTry : AcquireForm::kSpin;
   stm::LogEntry logged;
@@ -79,10 +90,13 @@ int OrderedSynchronisation::spin_lock(pthread_spinlock_t* lock, bool try_only, o
 }
 
 int OrderedSynchronisation::spin_unlock(pthread_spinlock_t* lock, os::CallSite) {
+  // Looked up before: once it is free somebody else may destroy it, and make another one there.
+  TableObject* const object =
+      replica->leads() ? nullptr : known_table_object(const_cast<const int*>(lock));
+  const auto count =
+      object != nullptr ? static_cast<uint32_t>(count_of(object).load()) : uint32_t{0};
   const int result = os::real().pthread_spin_unlock(lock);
-  if (!replica->leads())
-    if (TableObject* object = table_object(const_cast<const int*>(lock)))
-      pass_turn(count_word(object), static_cast<uint32_t>(count_of(object).load()));
+  if (object != nullptr) pass_turn(count_word(object), count);
   return result;
 }
 

@@ -23,6 +23,8 @@ class OrderedSynchronisation final : public os::SynchronisationFacet {
   int rwlock_unlock(pthread_rwlock_t* lock, os::CallSite site) override;
   int sem_wait(sem_t* semaphore, const os::Deadline& deadline, os::CallSite site) override;
   int sem_getvalue(sem_t* semaphore, int* value, os::CallSite site) override;
+  int spin_init(pthread_spinlock_t* lock, int shared) override;
+  int spin_destroy(pthread_spinlock_t* lock) override;
   int spin_lock(pthread_spinlock_t* lock, bool try_only, os::CallSite site) override;
   int spin_unlock(pthread_spinlock_t* lock, os::CallSite site) override;
   int barrier_wait(pthread_barrier_t* barrier, os::CallSite site) override;

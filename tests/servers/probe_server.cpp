@@ -208,6 +208,19 @@ class ProbeServant : public POA_probing::Probe {
     record(token);
     return place;
   }
+  // Each process takes another place for its next lock, as a heap may.
+  CORBA::ULong by_new_spin_lock(CORBA::ULong token) override {
+    const CORBA::ULong place = ++new_spin_count_;
+    const auto chosen = (static_cast<CORBA::ULong>(replica_dependent()) + place) * 2654435761u;
+    pthread_spinlock_t* const lock = &new_spins_[chosen >> 26];
+    pthread_spin_init(lock, PTHREAD_PROCESS_PRIVATE);
+    pthread_spin_lock(lock);
+    pthread_spin_unlock(lock);
+    if (place % 2 == 0) pthread_spin_destroy(lock);
+    std::lock_guard<std::mutex> hold(history_lock_);
+    record(token);
+    return place;
+  }
   CORBA::ULong by_timed_lock(CORBA::ULong token) override {
     while (!timed_lock_.try_lock_for(std::chrono::milliseconds(2))) ++timeouts_;
     std::lock_guard<std::timed_mutex> hold_timed(timed_lock_, std::adopt_lock);
@@ -472,6 +485,8 @@ class ProbeServant : public POA_probing::Probe {
   omni_semaphore omni_semaphore_{1};
   CORBA::ULong omni_semaphore_count_ = 0;
   pthread_spinlock_t spin_;
+  pthread_spinlock_t new_spins_[64];
+  std::atomic<CORBA::ULong> new_spin_count_{0};
   CORBA::ULong spin_count_ = 0;
   std::timed_mutex timed_lock_;
   std::atomic<CORBA::ULong> timeouts_{0};

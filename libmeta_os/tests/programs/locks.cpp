@@ -123,6 +123,10 @@ PROGRAM(spin_lock_excludes) {
   say("count", it.count);
   pthread_spin_lock(&it.lock);
   say_error("trylock held", pthread_spin_trylock(&it.lock));
+  pthread_spin_unlock(&it.lock);
+  say_error("destroy", pthread_spin_destroy(&it.lock));
+  say_error("init", pthread_spin_init(&it.lock, PTHREAD_PROCESS_SHARED));
+  say_error("free", pthread_spin_trylock(&it.lock));
 }
 
 PROGRAM(barrier_has_one_serial_thread) {
