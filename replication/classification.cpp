@@ -69,7 +69,8 @@ ModuleKind MapClassification::kind_of(const char* name) const {
   }
   // What is between every program and the system, with any map or none.
   for (const char* conduit : {"libc.so*", "libstdc++.so*", "libgcc_s.so*", "libpthread.so*",
-                              "ld-linux*", "libauxin.so*", "linux-vdso*", "libm.so*"})
+                              "ld-linux*", "libauxin.so*", "linux-vdso*", "libm.so*",
+                              "libjemalloc*", "libtcmalloc*", "libmimalloc*"})
     if (markers::matches(conduit, name)) return ModuleKind::kConduit;
   return ModuleKind::kApplication;
 }

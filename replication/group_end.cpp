@@ -8,12 +8,26 @@
 #include "replication/steward.h"
 
 namespace auxin::replication {
+namespace {
+
+// What is left then nobody takes any more: a connection that the ORB makes to itself to wake its
+// acceptor is accepted in the leader, but a follower's acceptor has ended without it.
+constexpr uint64_t kStandstillNs = 50'000'000;
+
+}  // namespace
 
 void end_group(int status) {
   GroupControl& control = replica->control();
+  uint64_t low = replay.low(), moved_ns = monotonic_ns();
   while (!replica->leads()) {
     replay.pump();
     if (control.phase.load() >= GroupPhase::kEnding && replay.low() >= replica->log().end()) return;
+    if (replay.low() != low || control.phase.load() < GroupPhase::kEnding) {
+      low = replay.low();
+      moved_ns = monotonic_ns();
+    } else if (monotonic_ns() - moved_ns > kStandstillNs) {
+      return;
+    }
     sleep_ns(1'000'000);
   }
   replica->enter();
