@@ -92,21 +92,33 @@ bool Connection::is_virtual() const { return !replica->leads(); }
 
 namespace {
 
-// A free slot's number: the slot is number % kMaxConnections. 0: none.
-uint64_t take_number() {
+// A slot that is free now, or will be when a follower has come to its connection's close.
+uint64_t look_for_number(bool* waits) {
   GroupControl& control = replica->control();
   const uint64_t needed = needed_position();
   for (int tries = 0; tries < kMaxConnections; ++tries) {
     const uint64_t number = control.next_connection.fetch_add(1) + 1;
-    ConnectionSlot& slot = control.connections[number % kMaxConnections];
-    ConnectionState state = slot.state.load();
+    const ConnectionSlot& slot = control.connections[number % kMaxConnections];
+    const ConnectionState state = slot.state.load();
     if (state == ConnectionState::kOpen) continue;
-    if (state == ConnectionState::kClosed && slot.closed_position.load() >= needed &&
-        needed < replica->log().end())
-      continue;  // a follower has not come to its close yet
-    return number;
+    if (state == ConnectionState::kFree || slot.closed_position.load() < needed ||
+        needed >= replica->log().end())
+      return number;
+    *waits = true;
   }
   return 0;
+}
+
+// A free slot's number: the slot is number % kMaxConnections. 0: all are open. May wait for
+// followers, at most about the stall time.
+uint64_t take_number() {
+  for (;;) {
+    bool waits = false;
+    const uint64_t number = look_for_number(&waits);
+    if (number != 0 || !waits) return number;
+    tend_log();
+    sleep_ns(200'000);
+  }
 }
 
 }  // namespace

@@ -218,6 +218,7 @@ bool promote() {
   Connection::for_each_open([](Connection& c, void*) { c.publish_holder(); }, nullptr);
   Listener::publish_holders();
   release_standard_output();
+  tend_log();  // which followers count, before the first request asks
   replica->set_mode(Mode::kLeader);
   replay.wake_everything();
   replica->slot().role.store(Role::kLeader);

@@ -92,9 +92,11 @@ class Group:
             if self.supervisor.poll() is not None:
                 raise AssertionError(f"auxin run ended with status {self.supervisor.returncode}: "
                                      f"{self.errors()[-2000:]}")
-            # One that an earlier supervisor left behind holds that one's pid.
-            return (self.ready_file.exists() and
-                    self.ready_file.read_text().split()[:1] == [str(self.supervisor.pid)])
+            # One that an earlier supervisor left behind holds that one's pid, or is just removed.
+            try:
+                return self.ready_file.read_text().split()[:1] == [str(self.supervisor.pid)]
+            except FileNotFoundError:
+                return False
         try:
             processes.await_true(ready, timeout_s, "")
         except AssertionError as error:
