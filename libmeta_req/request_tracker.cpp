@@ -2,7 +2,8 @@
 #include "libmeta_req/request_tracker.h"
 
 #include <sched.h>
-#include <sys/mman.h>
+
+#include "libmeta_os/private_memory.h"
 
 namespace auxin::req {
 namespace {
@@ -45,9 +46,8 @@ class RequestTracker::Pool {
  private:
   bool grow() {
     constexpr size_t kBlockBytes = 16384;
-    void* block = mmap(nullptr, kBlockBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                       -1, 0);
-    if (block == MAP_FAILED) return false;
+    void* block = os::map_private(kBlockBytes);
+    if (block == nullptr) return false;
     Pending* records = static_cast<Pending*>(block);
     for (size_t i = 0; i < kBlockBytes / sizeof(Pending); ++i) {
       records[i].next = free_;
