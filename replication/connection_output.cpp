@@ -15,6 +15,7 @@
 #include "replication/kill_points.h"
 #include "replication/log_writer.h"
 #include "replication/message_size.h"
+#include "replication/ordered_section.h"
 #include "replication/replica.h"
 #include "replication/request_events.h"
 #include "stmemu/check.h"
@@ -71,6 +72,7 @@ ssize_t Connection::send_live(int fd, const char* data, size_t size, const msghd
   last_send_size_ = static_cast<uint32_t>(size);
   last_send_non_blocking_ = non_blocking;
   if (replies > 0) replica->control().replies.fetch_add(replies, std::memory_order_relaxed);
+  if (!opened_here_) note_reply();
   kill_point(KillPoint::kAfterSendLogged);
   if (kill_point_armed(KillPoint::kHalfSent) && size > 1)
     os::real().send(fd, data, size / 2, flags);
@@ -181,6 +183,7 @@ uint32_t Connection::await_outcome(uint64_t position, const stm::LogEntry& entry
       diverge("the log no longer holds entry %llu, which this replica has not left yet",
               static_cast<unsigned long long>(position));
   }
+  if (!opened_here_) note_reply();
   replay.send_reached(position);
   while (!settled) {
     sleep_ns(kLateOutcomeLookNs);

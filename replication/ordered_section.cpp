@@ -29,6 +29,8 @@ thread_local constinit bool in_look_up = false;
 thread_local constinit bool counted_reader = false;
 thread_local constinit const markers::JoinPoint* entered = nullptr;  // by the request, latest
 thread_local constinit bool settling = false;
+thread_local constinit bool replied = false;
+std::atomic<uint32_t> ending{0};  // requests that have replied and not ended
 
 uint64_t hash(const std::string& name) {
   uint64_t value = 0xcbf29ce484222325ull;
@@ -58,6 +60,12 @@ void close_table() {
 void open_table() {
   closed.store(0);
   futex_wake(&closed, 0x7fffffff);
+}
+
+void forget_reply() {
+  if (!replied) return;
+  replied = false;
+  if (ending.fetch_sub(1) == 1) futex_wake(&ending, 0x7fffffff);
 }
 
 }  // namespace
@@ -134,14 +142,25 @@ void leave_ordered_section() {
   if (--depth == 0) end_ordered_section();
 }
 
+void note_reply() {
+  if (replied || !is_request(current_activity()->id)) return;
+  replied = true;
+  ending.fetch_add(1);
+}
+
 void begin_settling() {
   if (entered == nullptr || settling) return;
   settling = true;
+  forget_reply();
   enter_ordered_section(*entered);
+  const uint64_t deadline = monotonic_ns() + kLookUpPatienceNs;
+  for (uint32_t count; (count = ending.load()) != 0 && monotonic_ns() < deadline;)
+    futex_wait(&ending, count, kLookUpPatienceNs / 8);
 }
 
 void end_settling() {
   entered = nullptr;
+  forget_reply();
   if (!settling) return;
   settling = false;
   leave_ordered_section();

@@ -32,7 +32,9 @@ void end_ordered_section();  // early: application code may follow inside the ca
 void begin_look_up();
 void end_look_up();
 
-// Around what the ORB does behind the upcall of a request that was in a section.
+// Around what the ORB does behind the upcall of a request that was in a section. It waits for
+// requests that have replied and not ended: the object may be in use by them for a moment yet.
+void note_reply();  // the calling thread's request replies now
 void begin_settling();
 void end_settling();
 

@@ -260,10 +260,11 @@ class ObjectsTest(ProbeCase):
             cell = probe.activate()
             probe.connection.call(cell.key, "put", lambda out: out.long(7))
             probe.connection.call(cell.key, "destroy")
-            try:
-                return probe.connection.call(cell.key, "put", lambda out: out.long(8)).long()
-            except giop.SystemException as error:
-                return error.name
+            with giop.Connection("127.0.0.1", self.port) as other:
+                try:
+                    return other.call(cell.key, "put", lambda out: out.long(8)).long()
+                except giop.SystemException as error:
+                    return error.name
         with load.ProbeLoad(self.port, clients=4, step=step) as clients:
             self.kill_leaders(clients, 3, 400, 100)
         clients.assert_clean(self)
