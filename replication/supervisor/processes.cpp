@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/supervisor/processes.h"
+#include "replication/supervisor/read_to_end.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,15 +40,7 @@ constexpr char kKeeperName[] = "auxin-keeper\n";  // as replication/keeper.cpp n
 std::optional<std::string> read_proc(int pid, const char* name) {
   Descriptor fd(open(fmt::format("/proc/{}/{}", pid, name).c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return {};
-  std::string text;
-  char buffer[16384];
-  for (;;) {
-    const ssize_t size = read(fd.get(), buffer, sizeof(buffer));
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return {};
-    if (size == 0) return text;
-    text.append(buffer, static_cast<size_t>(size));
-  }
+  return read_to_end(fd);
 }
 
 // The fields of /proc/PID/stat after the command's name: index 0 is the state.

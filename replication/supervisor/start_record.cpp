@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "replication/supervisor/descriptor.h"
+#include "replication/supervisor/read_to_end.h"
 #include "replication/supervisor/sentence.h"
 
 namespace auxin::supervisor {
@@ -44,15 +45,7 @@ std::optional<std::string> read_whole(const std::string& path) {
   // O_NONBLOCK: a FIFO under that name must not hang us.
   Descriptor fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid()) return {};
-  std::string text;
-  char buffer[4096];
-  for (;;) {
-    const ssize_t size = read(fd.get(), buffer, sizeof(buffer));
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return {};
-    if (size == 0) return text;
-    text.append(buffer, static_cast<size_t>(size));
-  }
+  return read_to_end(fd);
 }
 
 }  // namespace
