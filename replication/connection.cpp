@@ -283,6 +283,7 @@ void Connection::note_received(const stm::LogEntry& entry) {
 }
 
 void Connection::note_send(uint64_t position, const stm::LogEntry& entry) {
+  note_outcome_of_last_send(entry);
   last_send_ = position;
   last_send_offset_ = entry.number;
   last_send_size_ = entry.payload_size_bytes;
@@ -296,6 +297,7 @@ void Connection::note_send(uint64_t position, const stm::LogEntry& entry) {
 void Connection::note_event(const stm::LogEntry& entry) {
   if (entry.kind == kClose) {
     closed_in_log_ = true;
+    if (entry.call != 0) note_outcome_of_last_send(entry);
     forget_kept_before(kNoPosition);
     if (closed_here_ && held_fd_ >= 0) {
       raw_syscall(SYS_close, held_fd_);
@@ -357,6 +359,12 @@ int Connection::close(int fd, bool last) {
   stm::LogEntry entry{};
   entry.kind = kClose;
   entry.object = number_;
+  if (send_lock_.try_lock()) {
+    entry.number = out_logged_;
+    entry.flags = static_cast<uint8_t>(last_send_error_ << kPreviousErrorShift);
+    entry.call = 1;
+    send_lock_.unlock();
+  }
   const uint64_t position = append(entry);
   kill_point(KillPoint::kAfterCloseLogged);
   closed_in_log_ = true;

@@ -127,8 +127,10 @@ class Connection final : public os::MetaSocket {
                     os::CallSite site);
   ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
   uint32_t await_outcome(uint64_t position, const stm::LogEntry& entry);
+  uint32_t await_late_outcome(uint64_t position, const stm::LogEntry& entry);
   bool outcome_of_send(uint64_t position, uint32_t* outcome);
   void settle_send(uint64_t position, uint32_t outcome);
+  void note_outcome_of_last_send(const stm::LogEntry& next);
   bool keep_send(uint64_t position, uint64_t payload_offset, uint32_t size);
   void forget_kept_before(uint64_t position);
   bool flush();
@@ -171,9 +173,12 @@ class Connection final : public os::MetaSocket {
   uint64_t last_send_payload_ = 0;  // of an entry that another leader made
   uint32_t last_send_size_ = 0;
   bool last_send_non_blocking_ = false;
+  uint8_t last_send_error_ = 0;     // errno, once it has ended
   uint64_t unflushed_begin_ = 0, unflushed_end_ = 0;
   std::atomic<uint64_t> kept_send_{kNoPosition};  // whose bytes this process keeps for itself
   std::unique_ptr<char[]> kept_bytes_;
+  struct LateSend;
+  LateSend* late_sends_ = nullptr;  // threads that wait for an outcome; under the replay lock
 
   FutexLock receive_lock_;
   FutexLock send_lock_;

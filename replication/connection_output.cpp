@@ -36,6 +36,13 @@ uint64_t sent_by(uint32_t outcome) {
   return (outcome & kOutcomeError) != 0 ? 0 : outcome - kOutcomeBias;
 }
 
+// As it stands in the next entry, where 7 bits are free: no error of a socket has a higher number.
+uint8_t error_of(uint32_t outcome) {
+  if ((outcome & kOutcomeError) == 0) return 0;
+  const uint32_t error = outcome & ~kOutcomeError;
+  return error < 1u << (8 - kPreviousErrorShift) ? static_cast<uint8_t>(error) : EIO;
+}
+
 ssize_t from_outcome(uint32_t outcome) {
   if ((outcome & kOutcomeError) != 0) {
     errno = static_cast<int>(outcome & ~kOutcomeError);
@@ -62,7 +69,8 @@ ssize_t Connection::send_live(int fd, const char* data, size_t size, const msghd
   entry.kind = kSend;
   entry.activity = activity->id;
   entry.step = activity->id != 0 ? activity->step : 0;
-  entry.flags = non_blocking ? kSendNonBlocking : 0;
+  entry.flags = static_cast<uint8_t>((non_blocking ? kSendNonBlocking : 0) |
+                                     last_send_error_ << kPreviousErrorShift);
   entry.call = static_cast<uint16_t>(replies);
   entry.object = number_;
   entry.number = out_logged_;
@@ -147,6 +155,7 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
 
 // The word in the log first or last makes no difference: who asks looks at both.
 void Connection::settle_send(uint64_t position, uint32_t outcome) {
+  last_send_error_ = error_of(outcome);
   if (ConnectionSlot& slot = shared(); slot.number.load(std::memory_order_relaxed) == number_) {
     slot.settled_send.store(kNoPosition, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
@@ -168,6 +177,27 @@ bool Connection::outcome_of_send(uint64_t position, uint32_t* outcome) {
   return true;
 }
 
+// A thread of a follower that waits for the outcome of a Send whose log entry it has given free.
+// By the time it looks again the log and the connection's slot may speak of later ones only; then
+// the entry behind it has told.
+struct Connection::LateSend {
+  uint64_t position;
+  std::atomic<uint32_t> outcome;  // 0: not yet
+  LateSend* next;
+};
+
+// Pump: the connection's next entry says what the Send before it came to.
+void Connection::note_outcome_of_last_send(const stm::LogEntry& next) {
+  if (last_send_ == kNoPosition) return;
+  const int error = next.flags >> kPreviousErrorShift;
+  const uint32_t outcome =
+      error != 0 ? outcome_of(-1, error)
+                 : outcome_of(static_cast<ssize_t>(next.number - last_send_offset_), 0);
+  replay.note_outcome_locked(last_send_, outcome);
+  for (LateSend* late = late_sends_; late != nullptr; late = late->next)
+    if (late->position == last_send_) late->outcome.store(outcome, std::memory_order_release);
+}
+
 // Where the leader is still sending after a moment, the entry counts as reached: neither the log's
 // end nor other connections wait for a client.
 uint32_t Connection::await_outcome(uint64_t position, const stm::LogEntry& entry) {
@@ -177,18 +207,36 @@ uint32_t Connection::await_outcome(uint64_t position, const stm::LogEntry& entry
     sleep_ns(kOutcomeLookNs);
     settled = outcome_of_send(position, &outcome);
   }
-  if (!settled) {
+  if (!settled) return await_late_outcome(position, entry);
+  if (!opened_here_) note_reply();
+  replay.send_reached(position);
+  return outcome;
+}
+
+uint32_t Connection::await_late_outcome(uint64_t position, const stm::LogEntry& entry) {
+  {
     FutexGuard guard(send_lock_);
     if (!keep_send(position, entry.payload_offset, entry.payload_size_bytes))
       diverge("the log no longer holds entry %llu, which this replica has not left yet",
               static_cast<unsigned long long>(position));
   }
+  LateSend late{position, 0, nullptr};
+  {
+    FutexGuard guard(replay.lock());
+    late.outcome = replay.noted_outcome_locked(position);
+    late.next = late_sends_;
+    late_sends_ = &late;
+  }
   if (!opened_here_) note_reply();
   replay.send_reached(position);
-  while (!settled) {
+  uint32_t outcome;
+  while ((outcome = late.outcome.load(std::memory_order_acquire)) == 0 &&
+         !outcome_of_send(position, &outcome))
     sleep_ns(kLateOutcomeLookNs);
-    settled = outcome_of_send(position, &outcome);
-  }
+  FutexGuard guard(replay.lock());
+  LateSend** link = &late_sends_;
+  while (*link != nullptr && *link != &late) link = &(*link)->next;
+  if (*link != nullptr) *link = late.next;
   return outcome;
 }
 

@@ -22,7 +22,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 4;
+inline constexpr uint32_t kControlVersion = 5;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;

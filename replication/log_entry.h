@@ -21,7 +21,8 @@ enum Kind : uint8_t {
   kAccept = 3,      // object connection, number listener << 32 | slot, payload the peer's address
   kReceive = 4,     // object connection, number stream offset, payload the bytes
   kReceiveEnd = 5,  // object connection, number errno or 0 for end of file
-  kClose = 6,       // object connection: the application closed it
+  kClose = 6,       // object connection: the application closed it; number stream offset, call 1
+                    //   if the Send before it had ended
   kShutdown = 7,    // object connection, number how
   // Decisions.
   kSend = 8,        // object connection, number stream offset, payload the bytes, call replies
@@ -34,6 +35,9 @@ enum Kind : uint8_t {
 };
 
 inline constexpr uint8_t kSendNonBlocking = 1;
+// Higher bits of a Send's or a Close's flags: the errno with which the connection's Send before it
+// ended; 0: that one sent what lies between the two offsets.
+inline constexpr int kPreviousErrorShift = 1;
 inline constexpr uint32_t kOutcomeError = 0x80000000u;  // outcome = kOutcomeError | errno
 inline constexpr uint32_t kOutcomeBias = 1;             // outcome = bytes + 1
 

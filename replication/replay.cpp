@@ -42,6 +42,7 @@ void Replay::start(uint64_t begin) {
   links_ = map_array<uint32_t>(kWindow);
   send_links_ = map_array<uint32_t>(kWindow);
   send_waits_ = map_array<bool>(kWindow);
+  outcomes_ = map_array<uint32_t>(kWindow);
   consumed_bits_ = map_array<uint64_t>(kWindow / 64);
   sends_.map();
   thread_decisions_.map();
@@ -264,6 +265,10 @@ void Replay::send_reached(uint64_t position) {
   consumed_locked(position);
 }
 
+void Replay::note_outcome_locked(uint64_t position, uint32_t outcome) {
+  if (position >= low_.load(std::memory_order_relaxed)) outcomes_[position % kWindow] = outcome;
+}
+
 // --- the order of sends on one connection ---
 
 void Replay::append_send(Connection& connection, uint64_t position) {
@@ -425,7 +430,8 @@ int Replay::pump_locked() {
   if (replica->leads()) return 0;
   int taken = 0;
   while (taken < kPumpBatch) {
-    if (read_position_ - low_.load(std::memory_order_relaxed) >= kWindow - 1) break;
+    const bool full = read_position_ - low_.load(std::memory_order_relaxed) >= kWindow - 1;
+    if (full && read_position_ >= replica->log().begin()) break;
     stm::LogEntry entry;
     const auto read = replica->log().read(read_position_, &entry);
     if (read == stm::StableLog::Read::kNotYet) break;
@@ -445,6 +451,7 @@ int Replay::pump_locked() {
 
 void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
   send_waits_[position % kWindow] = false;
+  outcomes_[position % kWindow] = 0;
   switch (static_cast<Kind>(entry.kind)) {
     case kHoleEntry:
     case kEpoch:

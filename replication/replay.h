@@ -102,6 +102,10 @@ class Replay {
   void await_everything_before(uint64_t position);
   // The send at `position` has been reached here: consumed, and what it held back may be delivered.
   void send_reached(uint64_t position);
+  // What the Send at `position` came to, as the log says further on. Under the lock; noted only for
+  // positions in the window, 0: not yet.
+  void note_outcome_locked(uint64_t position, uint32_t outcome);
+  uint32_t noted_outcome_locked(uint64_t position) const { return outcomes_[position % kWindow]; }
   // Before the ORB takes a connection for writing on behalf of the activity: waits until the
   // activity's send is the next of its connection in the log, so that threads get the connection in
   // the order in which they got it in the leader. Returns at once where the next decision is no
@@ -186,6 +190,7 @@ class Replay {
   uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection
   bool* send_waits_ = nullptr;       // [kWindow] a send that has not been reached
+  uint32_t* outcomes_ = nullptr;     // [kWindow] of sends, once noted; 0: not yet
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
   PositionSet sends_;                // not reached yet
   PositionSet thread_decisions_;     // not consumed yet, of the application's own threads

@@ -2,6 +2,8 @@
 """Bytes on connections: every framing and pace a client may choose survives a takeover exactly."""
 import contextlib
 import hashlib
+import os
+import signal
 import socket
 import struct
 import tempfile
@@ -252,16 +254,40 @@ class SmallLogTest(ProbeCase):
         self.group_options = ("--config", file.name)
         super().setUp()
 
+    def await_log_gone_round(self, clients):
+        begin = self.group.status()["log"]["begin"]
+        while self.group.status()["log"]["begin"] < begin + 2 * 16384:
+            clients.await_calls(1000)
+
     def test_its_reply_is_finished_by_the_next_leader_but_one(self):
         with late_reader(self.port) as finish:
             with load.ProbeLoad(self.port, clients=3) as clients:
                 for _ in range(2):
-                    begin = self.group.status()["log"]["begin"]
-                    while self.group.status()["log"]["begin"] < begin + 2 * 16384:
-                        clients.await_calls(1000)
+                    self.await_log_gone_round(clients)
                     self.group.replace_leader()
             clients.assert_exactly_once(self)
             finish(self)
+        self.group.assert_no_mismatch()
+
+    def test_a_follower_that_did_not_look_meanwhile_goes_on_behind_it(self):
+        with late_reader(self.port) as finish:
+            with load.ProbeLoad(self.port, clients=3) as clients:
+                self.await_log_gone_round(clients)
+            clients.assert_exactly_once(self)
+            self.group.await_caught_up()
+            stopped = [replica["pid"] for replica in self.group.followers()]
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            finish(self)
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        self.group.await_caught_up()
+        self.group.replace_leader()
+        self.group.await_caught_up()
+        self.group.replace_leader()
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            connection.send_request(b"probe", "fill", lambda out: out.ulong(3).octet(9))
+            self.assertEqual(connection.read_reply()[1].octets(), bytes((9, 40, 71)))
         self.group.assert_no_mismatch()
 
 
