@@ -12,30 +12,34 @@
 namespace auxin::os {
 namespace {
 
+[[gnu::always_inline]] inline uint64_t tag_of(pthread_mutex_t* mutex) {
+  return mutex_tag(mutex).load(std::memory_order_relaxed);
+}
+
 [[gnu::always_inline]] inline bool to_libc(pthread_mutex_t* mutex) {
-  return unselected(mutex_tag(mutex).load(std::memory_order_relaxed));
+  return unselected(tag_of(mutex));
+}
+
+// Whether the call goes to the facet, of a call that is not `to_libc`.
+[[gnu::always_inline]] inline bool to_facet(pthread_mutex_t* mutex, bool first, CallSite site) {
+  if (selected(tag_of(mutex))) [[likely]] return true;
+  return !unclassified() && mutex_reified(mutex, first, site);
 }
 
 // The rest of the three calls that are hot, kept out of them so that their fast paths save no
 // register and need no frame.
 [[gnu::noinline]] int lock_slowly(pthread_mutex_t* mutex, CallSite site) {
-  if (unclassified() || !mutex_reified(mutex, true, site)) {
-    return real().pthread_mutex_lock(mutex);
-  }
+  if (!to_facet(mutex, true, site)) return real().pthread_mutex_lock(mutex);
   return ThreadMetaMutex(mutex, site).lock({});
 }
 
 [[gnu::noinline]] int trylock_slowly(pthread_mutex_t* mutex, CallSite site) {
-  if (unclassified() || !mutex_reified(mutex, true, site)) {
-    return real().pthread_mutex_trylock(mutex);
-  }
+  if (!to_facet(mutex, true, site)) return real().pthread_mutex_trylock(mutex);
   return ThreadMetaMutex(mutex, site).lock({Deadline::Kind::kTry});
 }
 
 [[gnu::noinline]] int unlock_slowly(pthread_mutex_t* mutex, CallSite site) {
-  if (unclassified() || !mutex_reified(mutex, false, site)) {
-    return real().pthread_mutex_unlock(mutex);
-  }
+  if (!to_facet(mutex, false, site)) return real().pthread_mutex_unlock(mutex);
   return ThreadMetaMutex(mutex, site).unlock();
 }
 

@@ -26,6 +26,18 @@ namespace auxin::os {
   return true;
 }
 
+// The same for an object that is known to be a contention point: true if it goes to the facet.
+[[gnu::always_inline]] inline bool selected(uint64_t tag) {
+  CounterShard* const shard = this_shard;
+  if (tag >> 47 != (kTagMagic | kTagContentionPoint) >> 47 || shard == nullptr ||
+      at_meta_level() || facets.synchronisation == nullptr)
+    return false;
+  CounterRow& row = shard->rows[tag_class(tag)];
+  ++row.total;
+  ++row.intercepted;
+  return true;
+}
+
 // Nothing is known of any object, because nobody classifies (yet): counts the call under class 0.
 inline bool unclassified() {
   CounterShard* const shard = this_shard;

@@ -43,7 +43,7 @@ inline uint64_t thread_activity_id(uint64_t parent, uint32_t ordinal) {
 }
 
 // What the calling thread works on now; id 0 for an ORB thread between requests. Never null.
-Activity* current_activity();
+inline Activity* current_activity();
 
 // The thread's own activity, below any request. Set once when the thread starts.
 void set_thread_activity(uint64_t id);
@@ -53,6 +53,23 @@ void set_thread_activity(uint64_t id);
 using ResolveRequest = uint64_t (*)();
 void begin_request(ResolveRequest resolve);
 void end_request();
-bool in_request();
+inline bool in_request();
+
+// The calling thread's, for the functions of this header only.
+struct ThreadState {
+  Activity own;
+  Activity request;
+  ResolveRequest resolve = nullptr;
+  bool in_request = false;
+};
+extern thread_local constinit ThreadState thread_state;
+
+inline Activity* current_activity() {
+  if (!thread_state.in_request) return &thread_state.own;
+  Activity& request = thread_state.request;
+  if (request.id == 0 && thread_state.resolve != nullptr) request.id = thread_state.resolve();
+  return &request;
+}
+inline bool in_request() { return thread_state.in_request; }
 
 }  // namespace auxin::replication

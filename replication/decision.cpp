@@ -3,15 +3,9 @@
 
 #include "libmeta_os/modules.h"
 #include "replication/divergence.h"
-#include "replication/log_writer.h"
 #include "replication/replay.h"
-#include "replication/replica.h"
 
 namespace auxin::replication {
-
-Decision::Decision(os::CallSite site) : activity_(current_activity()), site_(site) {
-  replica->enter();
-}
 
 uint64_t Decision::site_offset() const {
   // Call sites are few: a small memory per thread makes the common case one comparison.
@@ -31,13 +25,7 @@ uint64_t Decision::find_site_offset() const {
   return reinterpret_cast<uintptr_t>(site_.address) - (module != nullptr ? module->base : 0);
 }
 
-bool Decision::replay(stm::LogEntry* entry) {
-  step_ = ++activity_->step;
-  if (__builtin_expect(replica->leads(), 1)) {
-    // A request was held back where it entered; a thread of the application's has no other place.
-    if (!is_request(activity_->id)) hold_back_for_followers();
-    return false;
-  }
+bool Decision::follow(stm::LogEntry* entry) {
   return replication::replay.next_decision(activity_->id, step_, entry, &position_) ==
          Replay::Step::kLogged;
 }

@@ -21,18 +21,28 @@
 #include "libmeta_os/facets.h"
 #include "replication/activity.h"
 #include "replication/log_entry.h"
+#include "replication/log_writer.h"
+#include "replication/replica.h"
 
 namespace auxin::replication {
 
 class Decision {
  public:
-  explicit Decision(os::CallSite site);
+  explicit Decision(os::CallSite site) : activity_(current_activity()), site_(site) {
+    replica->enter();
+  }
 
   // False: this thread works for no activity; the call is to be made as without Auxin.
   bool named() const { return activity_->id != 0; }
 
   // True: *entry is what the leader did at this step. False: decide now, and log it.
-  bool replay(stm::LogEntry* entry);
+  bool replay(stm::LogEntry* entry) {
+    step_ = ++activity_->step;
+    if (!replica->leads()) [[unlikely]] return follow(entry);
+    // A request was held back where it entered; a thread of the application's has no other place.
+    if (!is_request(activity_->id)) hold_back_for_followers();
+    return false;
+  }
   // The followed decision has taken effect here.
   void done();
   // The followed decision says that time has passed: waits for all that happened before it.
@@ -56,6 +66,7 @@ class Decision {
   uint64_t site_offset() const;  // module-relative
 
  private:
+  bool follow(stm::LogEntry* entry);
   uint64_t log(stm::LogEntry& entry);
   uint64_t find_site_offset() const;
 

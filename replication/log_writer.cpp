@@ -80,11 +80,15 @@ struct Place {
   uint64_t payload_offset;
 };
 
+void before_append() {
+  // Dies in the middle of it.
+  if (kill_point_armed(KillPoint::kBeforeAppend)) replica->log().reserve();
+  kill_point(KillPoint::kBeforeAppend);
+}
+
 // The position first: payload_needed relies on it.
 Place take_place(size_t payload_bytes) {
   stm::StableLog& log = replica->log();
-  if (kill_point_armed(KillPoint::kBeforeAppend)) log.reserve();  // dies in the middle of it
-  kill_point(KillPoint::kBeforeAppend);
   const uint64_t position = log.reserve();
   return {position, payload_bytes > 0 ? log.allocate_payload(payload_bytes) : 0};
 }
@@ -98,6 +102,7 @@ Place take_place(size_t payload_bytes) {
 }
 
 Place find_place(size_t payload_bytes) {
+  before_append();
   if (has_room(payload_bytes, kScarceShare)) [[likely]] return take_place(payload_bytes);
   return take_scarce_place(payload_bytes);
 }
@@ -140,10 +145,16 @@ JoinPace join_pace;  // used where tend_log is not busy
 }  // namespace
 
 uint64_t append(const stm::LogEntry& entry) {
-  const Place place = find_place(0);
-  replica->log().publish(place.position, entry);
+  before_append();
+  const stm::Layout& layout = replica->memory().layout();
+  uint64_t position = replica->log().append_if_room(
+      entry, layout.entry_capacity / kScarceShare, layout.payload_size_bytes / kScarceShare);
+  if (position == stm::StableLog::kNoRoom) [[unlikely]] {
+    position = take_scarce_place(0).position;
+    replica->log().publish(position, entry);
+  }
   kill_point(KillPoint::kAfterAppend);
-  return place.position;
+  return position;
 }
 
 uint64_t append_with_payload(stm::LogEntry entry, const void* data, size_t size_bytes) {

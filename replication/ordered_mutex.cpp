@@ -50,11 +50,12 @@ AcquireForm form_of(const os::Deadline& deadline) {
   }
 }
 
-bool acquired(int result) { return result == 0 || result == EOWNERDEAD; }
+inline bool acquired(int result) { return result == 0 || result == EOWNERDEAD; }
 
 // Logs an acquisition that has just happened (or failed) and numbers it. A condition's wait that
 // timed out has re-acquired the mutex too.
-void log_acquisition(Decision& decision, pthread_mutex_t* mutex, AcquireForm form, int result) {
+inline void log_acquisition(Decision& decision, pthread_mutex_t* mutex, AcquireForm form,
+                            int result) {
   uint64_t number = 0;
   uint64_t identity = 0;
   const bool woke = (form == AcquireForm::kCondWake && (result == 0 || result == ETIMEDOUT)) ||
@@ -76,7 +77,7 @@ void acquire_in_turn(pthread_mutex_t* mutex, const stm::LogEntry& entry) {
   os::mutex_count(mutex).store(entry.number, std::memory_order_release);
 }
 
-void count_ordered(pthread_mutex_t* mutex) {
+inline void count_ordered(pthread_mutex_t* mutex) {
   ++os::shard().rows[os::tag_class(os::mutex_tag(mutex).load(std::memory_order_relaxed))].ordered;
 }
 

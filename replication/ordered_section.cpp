@@ -30,7 +30,8 @@ thread_local constinit bool counted_reader = false;
 thread_local constinit const markers::JoinPoint* entered = nullptr;  // by the request, latest
 thread_local constinit bool settling = false;
 thread_local constinit bool replied = false;
-std::atomic<uint32_t> ending{0};  // requests that have replied and not ended
+std::atomic<uint32_t> ending{0};    // requests that have replied and not ended
+std::atomic<uint32_t> settlers{0};  // those that wait for them
 
 uint64_t hash(const std::string& name) {
   uint64_t value = 0xcbf29ce484222325ull;
@@ -65,7 +66,7 @@ void open_table() {
 void forget_reply() {
   if (!replied) return;
   replied = false;
-  if (ending.fetch_sub(1) == 1) futex_wake(&ending, 0x7fffffff);
+  if (ending.fetch_sub(1) == 1 && settlers.load() != 0) futex_wake(&ending, 0x7fffffff);
 }
 
 }  // namespace
@@ -153,9 +154,11 @@ void begin_settling() {
   settling = true;
   forget_reply();
   enter_ordered_section(*entered);
+  settlers.fetch_add(1);
   const uint64_t deadline = monotonic_ns() + kLookUpPatienceNs;
   for (uint32_t count; (count = ending.load()) != 0 && monotonic_ns() < deadline;)
     futex_wait(&ending, count, kLookUpPatienceNs / 8);
+  settlers.fetch_sub(1);
 }
 
 void end_settling() {

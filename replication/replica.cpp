@@ -15,11 +15,11 @@
 namespace auxin::replication {
 
 Replica* replica = nullptr;
+thread_local constinit ThreadSlot* Replica::thread_slot = nullptr;
 
 namespace {
 
 alignas(Replica) char replica_storage[sizeof(Replica)];
-thread_local constinit ThreadSlot* thread_slot = nullptr;
 
 void say(const char* text) {
   raw_syscall(SYS_write, 2, reinterpret_cast<long>(text), static_cast<long>(strlen(text)));
@@ -89,8 +89,7 @@ char* Replica::landing(int connection_slot) {
          static_cast<uint64_t>(connection_slot) * kLandingSizeBytes;
 }
 
-ThreadSlot* Replica::enter() {
-  if (__builtin_expect(thread_slot != nullptr, 1)) return thread_slot;
+ThreadSlot* Replica::enter_first() {
   os::MetaLevel meta;
   // From where the last one was found on: freed slots are taken again in turn.
   static std::atomic<uint32_t> from{0};

@@ -47,7 +47,10 @@ class Replica {
   // new leader's fence waits for. Every path to the log or to a replicated socket begins with it.
   // Cheap after the first time. Null only if more than kMaxThreads threads live (then the process
   // stops itself: an unfenced thread must not exist).
-  ThreadSlot* enter();
+  ThreadSlot* enter() {
+    if (thread_slot != nullptr) [[likely]] return thread_slot;
+    return enter_first();
+  }
 
   // This replica can't go on: notes why in its slot and ends the process at once, without running
   // anything of the application's. kDiverged: it will be restarted and replay the log.
@@ -55,6 +58,9 @@ class Replica {
 
  private:
   Replica(stm::StableMemory&& memory, int id);
+  ThreadSlot* enter_first();
+
+  static thread_local constinit ThreadSlot* thread_slot;  // the calling thread's
 
   stm::StableMemory memory_;
   GroupControl* control_;

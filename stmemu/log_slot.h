@@ -10,6 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "stmemu/stable_log.h"
 
 namespace auxin::stm {
@@ -58,10 +61,26 @@ inline LogEntry unpack(const PackedEntry& packed) {
 }
 
 // The check over the position, every field, and the payload (null if payload_size_bytes is 0).
-uint32_t entry_check(uint64_t seed, uint64_t position, const PackedEntry& entry,
-                     const char* payload);
+inline uint32_t entry_check(uint64_t seed, uint64_t position, const PackedEntry& entry,
+                            const char* payload) {
+  const uint64_t payload_size_bytes = entry.step_and_size >> 32;
+  const uint64_t words[8] = {
+      position,
+      entry.activity,
+      entry.object,
+      entry.number,
+      entry.payload_offset,
+      entry.step_and_size,
+      entry.kind_and_call,
+      payload_size_bytes == 0 ? 0 : XXH3_64bits(payload, payload_size_bytes)};
+  return static_cast<uint32_t>(XXH3_64bits_withSeed(words, sizeof(words), seed));
+}
 
 // The outcome word for `value`; what another position or an earlier lap left never equals one.
-uint64_t outcome_word(uint64_t seed, uint64_t position, uint32_t value);
+inline uint64_t outcome_word(uint64_t seed, uint64_t position, uint32_t value) {
+  const uint64_t words[2] = {position, uint64_t{value} + 1};
+  const uint64_t check = XXH3_64bits_withSeed(words, sizeof(words), seed);
+  return words[1] | check << 32;
+}
 
 }  // namespace auxin::stm

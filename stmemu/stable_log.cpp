@@ -95,11 +95,16 @@ uint64_t StableLog::append(const LogEntry& entry) {
   return position;
 }
 
+uint64_t StableLog::append_if_room(const LogEntry& entry, uint64_t entries,
+                                   uint64_t payload_bytes) {
+  return has_room(entries, payload_bytes) ? append(entry) : kNoRoom;
+}
+
 uint64_t StableLog::reserve() {
   store_step();
   const uint64_t position = header_->end.fetch_add(1, std::memory_order_relaxed);
   // Entries to come lie in memory that no cache holds yet: fetched now, they are there in time.
-  __builtin_prefetch(&slots_[(position + kPrefetchAhead) & entry_mask_], 1);
+  asm volatile("prefetchw %0" : : "m"(slots_[(position + kPrefetchAhead) & entry_mask_]));
   return position;
 }
 

@@ -72,6 +72,11 @@ class StableLog {
   uint64_t reserve();
   void publish(uint64_t position, const LogEntry& entry);
 
+  // Appends and publishes an entry without payload if there is room for `entries` and
+  // `payload_bytes` (below); kNoRoom if not.
+  static constexpr uint64_t kNoRoom = ~0ull;
+  uint64_t append_if_room(const LogEntry& entry, uint64_t entries, uint64_t payload_bytes);
+
   // True if `entries` and `payload_bytes` more fit before the ring would overrun begin().
   bool has_room(uint64_t entries, uint64_t payload_bytes) const;
 
