@@ -113,7 +113,7 @@ class StableLog {
   // leaves a log on which it can be run again.
   uint64_t seal_holes();
   // Gives up everything before `position` (payload before `payload_offset`). Monotonic. Threads
-  // take their payload before their position, so an entry behind `position` may have its payload
+  // take position and payload in two steps, so an entry behind `position` may have its payload
   // before that of an entry ahead of it: pass the lowest offset that is still needed.
   void release(uint64_t position, uint64_t payload_offset);
 
