@@ -228,6 +228,8 @@ class Classification {
   virtual Verdict synchronisation_object(CallSite site) = 0;
   // Is a value read at this site one that clients or state can see?
   virtual bool value(CallSite site) = 0;
+  // The same for a clock.
+  virtual bool clock(clockid_t, CallSite site) { return value(site); }
 };
 
 // Installed once, before the application's main runs or at the first ORB load, by the preload's

@@ -18,7 +18,7 @@ int sleep_for(const timespec* request, timespec* remaining, CallSite site) {
 }  // namespace
 
 int hook::clock_gettime(clockid_t clock, timespec* time) {
-  if (!value_wanted(AUXIN_CALL_SITE)) return real().clock_gettime(clock, time);
+  if (!clock_wanted(clock, AUXIN_CALL_SITE)) return real().clock_gettime(clock, time);
   return facets.values->clock_gettime(clock, time, AUXIN_CALL_SITE);
 }
 

@@ -67,4 +67,12 @@ inline bool value_wanted(CallSite site) {
   return classification->value(site);
 }
 
+inline bool clock_wanted(clockid_t clock, CallSite site) {
+  if (facets.values == nullptr || classification == nullptr || at_meta_level()) [[likely]] {
+    return false;
+  }
+  const MetaLevel meta;
+  return classification->clock(clock, site);
+}
+
 }  // namespace auxin::os

@@ -11,6 +11,7 @@
 //   infrastructure = ["libomniORB4.so*", "libomniDynamic4.so*"]   # their own locks do not matter
 //   conduit = ["libomnithread.so*", "libstdc++.so*", "libc.so*"]  # look through: who called them?
 //   own_sockets = ["libzmq.so*"]    # their connections are the leader's own, not replicated
+//   interpreter = ["python3*"]      # run application code under a lock of their own
 //   [[join_point]]
 //   name = "upcall"
 //   # demangled or mangled, * allowed
@@ -55,6 +56,7 @@ struct JoinPointMap {
   std::vector<std::string> infrastructure;   // file-name patterns
   std::vector<std::string> conduit;
   std::vector<std::string> own_sockets;
+  std::vector<std::string> interpreter;
   std::vector<JoinPoint> join_points;
   std::vector<Offset> offsets;
 

@@ -10,6 +10,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <random>
 #include <string>
@@ -50,6 +51,15 @@ request.deep.er = -4
 plain = 0x10
 )toml";
 
+TEST(JoinPointMapFile, KnowsInterpreters) {
+  std::string text = kWhole;
+  text.replace(text.find("own_sockets"), strlen("own_sockets"), "interpreter");
+  const LoadedMap loaded = parse_map(text, "toy.toml");
+  ASSERT_EQ(loaded.error, "");
+  EXPECT_EQ(loaded.map.interpreter, std::vector<std::string>{"libevents.so*"});
+  EXPECT_TRUE(loaded.map.own_sockets.empty());
+}
+
 TEST(JoinPointMapFile, IsReadWhole) {
   const LoadedMap loaded = parse_map(kWhole, "toy.toml");
   ASSERT_EQ(loaded.error, "");
@@ -60,6 +70,7 @@ TEST(JoinPointMapFile, IsReadWhole) {
   EXPECT_EQ(map.infrastructure, (std::vector<std::string>{"libtoyorb.so*", "libtoyhelp.so*"}));
   EXPECT_EQ(map.conduit, std::vector<std::string>{"libc.so*"});
   EXPECT_EQ(map.own_sockets, std::vector<std::string>{"libevents.so*"});
+  EXPECT_TRUE(map.interpreter.empty());
   ASSERT_EQ(map.join_points.size(), 2u);
   EXPECT_EQ(map.join_points[0].name, "upcall");
   EXPECT_EQ(map.join_points[0].function, "toy::Orb::upcall(toy::Request&)");
@@ -262,7 +273,7 @@ TEST_F(MapsDirectory, MissingDirectoryIsASentence) {
 }
 
 TEST(ShippedMaps, Load) {
-  for (const char* name : {"omniorb-4.2.toml", "tango-9.toml"}) {
+  for (const char* name : {"omniorb-4.2.toml", "python-3.toml", "tango-9.toml"}) {
     EXPECT_EQ(load_map(std::string(AUXIN_MAPS_DIRECTORY "/") + name).error, "");
   }
 }

@@ -51,10 +51,11 @@ class Reader {
       fail(nullptr, "there is no [[match]]: the map would never apply");
     }
     if (const toml::table* modules = table(root, "modules")) {
-      only_keys(*modules, {"infrastructure", "conduit", "own_sockets"}, "[modules]");
+      only_keys(*modules, {"infrastructure", "conduit", "own_sockets", "interpreter"}, "[modules]");
       map.infrastructure = strings(*modules, "infrastructure");
       map.conduit = strings(*modules, "conduit");
       map.own_sockets = strings(*modules, "own_sockets");
+      map.interpreter = strings(*modules, "interpreter");
     }
     for_each_table(root, "join_point", [&](const toml::table& entry) { read_join_point(entry); });
     if (const toml::table* offsets = table(root, "offsets")) read_offsets(*offsets, "");

@@ -50,6 +50,11 @@ ModuleKind kind_of_module(const os::Module* module) {
   return map_classification().kind_of(module->name);
 }
 
+// What the middleware does here is no part of the application's state, whoever does it.
+bool own_business(const markers::Marker* top) {
+  return top != nullptr && top->role == markers::Role::kInfrastructure;
+}
+
 }  // namespace
 
 MapClassification& map_classification() {
@@ -64,6 +69,7 @@ void MapClassification::add_map(const markers::JoinPointMap* map) {
 ModuleKind MapClassification::kind_of(const char* name) const {
   for (int i = 0; i < map_count_; ++i) {
     if (any_match(maps_[i]->own_sockets, name)) return ModuleKind::kOwnSockets;
+    if (any_match(maps_[i]->interpreter, name)) return ModuleKind::kInterpreter;
     if (any_match(maps_[i]->infrastructure, name)) return ModuleKind::kInfrastructure;
     if (any_match(maps_[i]->conduit, name)) return ModuleKind::kConduit;
   }
@@ -109,20 +115,30 @@ os::Classification::Verdict MapClassification::synchronisation_object(os::CallSi
   const ModuleKind kind = kind_of_module(module);
   const markers::Marker* marker = markers::this_thread().top();
   const char* join_point = marker != nullptr ? markers::join_point_name(marker->join_point) : "";
-  return Verdict{kind == ModuleKind::kApplication && map_count_ > 0,
-                 os::site_class(module != nullptr ? module->name : "", join_point), true};
+  const bool own = own_business(marker);
+  return Verdict{kind == ModuleKind::kApplication && map_count_ > 0 && !own,
+                 os::site_class(module != nullptr ? module->name : "", join_point), !own};
 }
 
 bool MapClassification::value(os::CallSite site) {
+  if (own_business(markers::this_thread().top())) return false;
   if (markers::this_thread().innermost(markers::Role::kValueSource) != nullptr) return true;
   const os::Module* module = os::module_of(site.address);
   const ModuleKind direct = kind_of_module(module);
   // An ORB that itself reads the time does so where it makes keys that clients see; its time limits
   // are read through its thread library.
   if (direct == ModuleKind::kInfrastructure) return true;
-  if (direct == ModuleKind::kApplication) return true;
+  if (direct == ModuleKind::kApplication || direct == ModuleKind::kInterpreter) return true;
   if (direct == ModuleKind::kOwnSockets) return false;
   return caller_kind(site, nullptr) == ModuleKind::kApplication;
+}
+
+bool MapClassification::clock(clockid_t clock, os::CallSite site) {
+  // By the monotonic clock an interpreter times how long it waits for its own lock.
+  if (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE &&
+      kind_of_module(os::module_of(site.address)) == ModuleKind::kInterpreter)
+    return false;
+  return value(site);
 }
 
 bool starts_application_thread(os::CallSite site) {

@@ -13,7 +13,9 @@
 
 namespace auxin::replication {
 
-enum class ModuleKind : unsigned char { kApplication, kInfrastructure, kConduit, kOwnSockets };
+enum class ModuleKind : unsigned char {
+  kApplication, kInfrastructure, kConduit, kOwnSockets, kInterpreter
+};
 
 class MapClassification final : public os::Classification {
  public:
@@ -22,6 +24,7 @@ class MapClassification final : public os::Classification {
 
   Verdict synchronisation_object(os::CallSite site) override;
   bool value(os::CallSite site) override;
+  bool clock(clockid_t clock, os::CallSite site) override;
 
   ModuleKind kind_of(const char* module_name) const;
 

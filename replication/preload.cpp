@@ -191,7 +191,9 @@ class Process final : public os::ProcessFacet {
   void modules_changed() override {
     os::MetaLevel meta;
     const bool bound = install_maps(map_directory().c_str());
-    if (bound && membership != nullptr && replica == nullptr) become_replica();
+    if (!bound || membership == nullptr || replica != nullptr) return;
+    os::classification = &map_classification();
+    become_replica();
   }
   void exiting(int status) override {
     os::MetaLevel meta;
@@ -218,13 +220,17 @@ __attribute__((constructor)) void load() {
   os::refresh_modules();
   prepare_report();
   os::facets.process = process_facet();
-  os::classification = &map_classification();
   const bool bound = install_maps(map_directory().c_str());
-  if (membership != nullptr && bound) {
+  // A verdict on a lock stays, and a hook that is taken out of a module stays out. So where an ORB
+  // may come later, nothing is classified yet, and all hooks stay.
+  if (membership == nullptr || bound) os::classification = &map_classification();
+  if (membership == nullptr) {
+    install_request_flow({false, false});
+    install_footprint(counting_footprint());
+  } else if (bound) {
     become_replica();
   } else {
     install_request_flow({false, false});
-    install_footprint(counting_footprint());
   }
 }
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stock TANGO client as a program: python3-tango, no retry, one DeviceProxy.
 
-    tango_load.py PORT
+    tango_load.py PORT [commands]
 
-Writes one JSON line when connected and one at the end. Each turn sends a number through a command
-and back, and now and then writes attributes; it ends when its standard input is closed.
+Writes one JSON line when connected and one at the end. Each turn sends a number and a text through
+commands and back, and writes attributes unless it is told to call commands only; it ends when its
+standard input is closed.
 """
 import json
 import select
@@ -27,6 +28,8 @@ def main():
             wrong += device.command_inout("DevLong", turn) != turn
             wrong += device.command_inout("DevString", f"s{turn}") != f"s{turn}"
             calls += 2
+            if "commands" in sys.argv:
+                continue
             for name, value in (("ampli", turn / 2), ("long_scalar_w", turn),
                                 ("string_scalar", f"text {turn}")):
                 device.write_attribute(name, value)

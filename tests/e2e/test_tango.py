@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """TangoTest of Debian's tango-test, called by the stock client of python3-tango."""
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -59,6 +60,25 @@ class TangoTest(unittest.TestCase):
         held = self.group.assert_same_through_each(lambda _: device_state(self.port))
         for name, value in report["last"].items():
             self.assertEqual(held[name], value, f"{name} is what was written last")
+        self.group.assert_no_mismatch()
+
+    def test_commands_of_several_clients_are_followed(self):
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(stock_client.StockClient(
+                [PYTHON, HERE / "tango_load.py", str(self.port), "commands"], self.port))
+                for _ in range(3)]
+            for client in clients:
+                self.assertIn("RUNNING", client.process.stdout.readline())
+            for _ in range(2):
+                time.sleep(0.3)  # load of some length between the kills
+                self.group.replace_leader()
+                self.group.await_all_ready()
+            for client in clients:
+                status, out, err = client.finish()
+                self.assertEqual(status, 0, err)
+                report = json.loads(out.splitlines()[-1])
+                self.assertEqual((report["errors"], report["wrong"]), ([], 0))
+                self.assertGreater(report["calls"], 100)
         self.group.assert_no_mismatch()
 
     def test_connections_of_other_protocols_are_named(self):
