@@ -104,7 +104,7 @@ uint64_t StableLog::reserve() {
   store_step();
   const uint64_t position = header_->end.fetch_add(1, std::memory_order_relaxed);
   // Entries to come lie in memory that no cache holds yet: fetched now, they are there in time.
-  asm volatile("prefetchw %0" : : "m"(slots_[(position + kPrefetchAhead) & entry_mask_]));
+  __builtin_prefetch(&slots_[(position + kPrefetchAhead) & entry_mask_], 1);
   return position;
 }
 

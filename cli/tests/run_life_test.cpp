@@ -1,54 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The life of a group under `auxin run` and `auxin stop`, with servers that play replicas: start,
-// restarts, adoption, resumption, and every way to end.
+// restarts, and every way to end.
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
-#include "cli/tests/command_run.h"
+#include "cli/tests/run_life.h"
 #include "replication/activity.h"
-#include "replication/supervisor/processes.h"
 #include "replication/supervisor/sentence.h"
 
 namespace auxin::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using replication::GroupPhase;
-using replication::Role;
-
-class RunLife : public CommandTest {
- protected:
-  void expect_nothing_left() {
-    EXPECT_FALSE(fs::exists(root() + "/fake"));
-    EXPECT_FALSE(fs::exists(ready_file()));
-    for (const std::string& memory : supervisor::memories_in_use()) {
-      EXPECT_FALSE(memory.starts_with(root())) << "a process was left";
-    }
-  }
-
-  // SIGKILL to the supervisor and all replicas; stopped first, so that nobody reacts.
-  void kill_everything(Process& run) {
-    run.signal(SIGSTOP);
-    const auto members = supervisor::members_of(memory_path());
-    for (const auto& member : members) kill(member.pid, SIGKILL);
-    run.signal(SIGKILL);
-    run.wait();
-    ASSERT_TRUE(await([&] { return supervisor::members_of(memory_path()).empty(); }));
-  }
-
-  void append_entries(uint64_t count) {
-    const int leader = memory()->control().leader.load();
-    for (uint64_t i = 1; i <= count; ++i) {
-      kill(pid_of(leader), SIGUSR1);
-      ASSERT_TRUE(await([&] { return memory()->log().end() >= i; }));
-    }
-  }
-};
 
 TEST_F(RunLife, ReadyFileAppearsAndAnOrderlyEndLeavesNothing) {
   Process run = run_fake({"--exit-status", "7"});
@@ -263,43 +230,6 @@ TEST_F(RunLife, SecondGroupOfOneNameIsRefused) {
   EXPECT_EQ(first.wait(), 0);
 }
 
-TEST_F(RunLife, RunningGroupIsAdoptedAfterItsSupervisorsDeath) {
-  Process first = run_fake({"--exit-status", "6"});
-  await_ready(first);
-  int pids[3];
-  for (int id = 0; id < 3; ++id) pids[id] = pid_of(id);
-  first.signal(SIGKILL);
-  first.wait();
-
-  Process second = run_fake({"--exit-status", "6"});
-  await_ready(second);
-  for (int id = 0; id < 3; ++id) EXPECT_EQ(pid_of(id), pids[id]) << second.errors();
-  EXPECT_EQ(memory()->control().supervisor_pid.load(), second.pid());
-
-  // A replica that is not its child is watched and replaced all the same.
-  const int leader = memory()->control().leader.load();
-  kill(pids[leader], SIGKILL);
-  ASSERT_TRUE(await_replacement(leader, pids[leader])) << second.errors();
-  second.signal(SIGTERM);
-  EXPECT_EQ(second.wait(), 6) << second.errors();
-  expect_nothing_left();
-}
-
-TEST_F(RunLife, ReplicaThatDiedWithoutASupervisorIsStartedByTheNext) {
-  Process first = run_fake();
-  await_ready(first);
-  const int follower = (memory()->control().leader.load() + 1) % 3;
-  const int old_pid = pid_of(follower);
-  first.signal(SIGKILL);
-  first.wait();
-  kill(old_pid, SIGKILL);
-  ASSERT_TRUE(await([&] { return !supervisor::process_lives(old_pid); }));
-  Process second = run_fake();
-  ASSERT_TRUE(await_replacement(follower, old_pid)) << second.errors();
-  second.signal(SIGTERM);
-  EXPECT_EQ(second.wait(), 0);
-}
-
 TEST_F(RunLife, AnotherCommandIsRefusedByARunningGroup) {
   Process first = run_fake();
   await_ready(first);
@@ -313,154 +243,6 @@ TEST_F(RunLife, AnotherCommandIsRefusedByARunningGroup) {
   EXPECT_NE(fewer.errors().find("runs with 3 replicas"), std::string::npos) << fewer.errors();
   EXPECT_EQ(supervisor::members_of(memory_path()).size(), 3u);
   EXPECT_EQ(auxin_done({"stop", "fake", "--state-dir", root()}).status, 0);
-}
-
-TEST_F(RunLife, GroupIsResumedAfterAnUncleanEnd) {
-  Process first = run_fake();
-  await_ready(first);
-  append_entries(5);
-  kill_everything(first);
-
-  Process second = run_fake();
-  await_ready(second);
-  EXPECT_EQ(memory()->log().end(), 5u);
-  for (int id = 0; id < 3; ++id) EXPECT_EQ(incarnation_of(id), 2u);
-  second.signal(SIGTERM);
-  EXPECT_EQ(second.wait(), 0);
-  EXPECT_NE(second.errors().find("resuming from a log of 5 entries"), std::string::npos);
-  expect_nothing_left();
-
-  // After the orderly end it starts anew.
-  Process third = run_fake();
-  await_ready(third);
-  EXPECT_EQ(memory()->log().end(), 0u);
-  EXPECT_EQ(incarnation_of(0), 1u);
-  third.signal(SIGTERM);
-  EXPECT_EQ(third.wait(), 0);
-}
-
-TEST_F(RunLife, KeepersThatOutliveTheGroupAreNoGroup) {
-  Process first = run_fake({"--keeper"});
-  await_ready(first);
-  append_entries(2);
-  auto keepers = [&] {
-    std::vector<int> pids;
-    for (const auto& member : supervisor::members_of(memory_path())) {
-      if (member.keeper) pids.push_back(member.pid);
-    }
-    return pids;
-  };
-  ASSERT_TRUE(await([&] { return keepers().size() == 3; }));
-  const std::vector<int> old_keepers = keepers();
-  first.signal(SIGKILL);
-  first.wait();
-  for (const auto& member : supervisor::members_of(memory_path())) {
-    if (!member.keeper) kill(member.pid, SIGKILL);
-  }
-  ASSERT_TRUE(await([&] {
-    return !supervisor::replicas_live(supervisor::members_of(memory_path()));
-  }));
-  Process second = run_fake({"--keeper"});
-  await_ready(second);
-  EXPECT_NE(second.errors().find("resuming from a log of 2 entries"), std::string::npos)
-      << second.errors();
-  for (const int pid : old_keepers) EXPECT_FALSE(supervisor::process_lives(pid));
-  second.signal(SIGTERM);
-  EXPECT_EQ(second.wait(), 0);
-  expect_nothing_left();
-}
-
-TEST_F(RunLife, FreshGivesUpAnUncleanGroup) {
-  Process first = run_fake();
-  await_ready(first);
-  append_entries(2);
-  kill_everything(first);
-  Process second = run_fake({}, {"--fresh"});
-  await_ready(second);
-  EXPECT_EQ(memory()->log().end(), 0u);
-  second.signal(SIGTERM);
-  EXPECT_EQ(second.wait(), 0);
-}
-
-TEST_F(RunLife, FreshReplacesAnOrphanedGroup) {
-  Process first = run_fake();
-  await_ready(first);
-  const int old_pid = pid_of(0);
-  first.signal(SIGKILL);
-  first.wait();
-  Process second = run_fake({}, {"--fresh"});
-  await_ready(second);
-  EXPECT_FALSE(supervisor::process_lives(old_pid));
-  EXPECT_EQ(supervisor::members_of(memory_path()).size(), 3u);
-  second.signal(SIGTERM);
-  EXPECT_EQ(second.wait(), 0);
-}
-
-TEST_F(RunLife, LogWithoutItsBeginIsNotResumed) {
-  Process first = run_fake();
-  await_ready(first);
-  append_entries(5);
-  kill_everything(first);
-  {
-    auto opened = stm::StableMemory::open(memory_path(), replication::kControlVersion);
-    ASSERT_TRUE(opened) << opened.error();
-    stm::StableLog log(*opened);
-    log.release(2, 0);
-  }
-  Process second = run_fake();
-  EXPECT_EQ(second.wait(), 2);
-  EXPECT_NE(second.errors().find("no longer reaches back to its start"), std::string::npos);
-  EXPECT_NE(second.errors().find("--fresh"), std::string::npos);
-  EXPECT_EQ(memory()->log().end(), 5u) << "nothing is lost";
-  Process third = run_fake({}, {"--fresh"});
-  await_ready(third);
-  third.signal(SIGTERM);
-  EXPECT_EQ(third.wait(), 0);
-}
-
-TEST_F(RunLife, DamagedMemoryIsRefusedAndKept) {
-  Process first = run_fake();
-  await_ready(first);
-  kill_everything(first);
-  fs::resize_file(memory_path(), 1 << 20);
-  Process second = run_fake();
-  EXPECT_EQ(second.wait(), 2);
-  EXPECT_NE(second.errors().find(memory_path()), std::string::npos) << second.errors();
-  EXPECT_NE(second.errors().find("--fresh"), std::string::npos) << second.errors();
-  EXPECT_EQ(fs::file_size(memory_path()), 1u << 20);
-  Process third = run_fake({}, {"--fresh"});
-  await_ready(third);
-  third.signal(SIGTERM);
-  EXPECT_EQ(third.wait(), 0);
-}
-
-TEST_F(RunLife, DamagedLogEntryIsRefusedBeforeAnyReplicaStarts) {
-  Process first = run_fake();
-  await_ready(first);
-  append_entries(5);
-  kill_everything(first);
-  {
-    auto opened = supervisor::GroupMemory::open(memory_path(), false);
-    ASSERT_TRUE(opened) << opened.error();
-    static_cast<char*>(opened->memory().entries())[2 * 64 + 30] ^= 0x10;
-  }
-  for (const std::vector<std::string>& options :
-       {std::vector<std::string>{}, std::vector<std::string>{"--resume"}}) {
-    Process second = run_fake({}, options);
-    EXPECT_EQ(second.wait(), 2);
-    const std::string said = second.errors();
-    for (const std::string& part :
-         {memory_path(), std::string("entry 2 of the log"), std::string("--fresh")}) {
-      EXPECT_NE(said.find(part), std::string::npos) << part << " is not in: " << said;
-    }
-    EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
-    EXPECT_EQ(memory()->log().end(), 5u);
-    EXPECT_EQ(incarnation_of(0), 1u);
-  }
-  Process third = run_fake({}, {"--fresh"});
-  await_ready(third);
-  third.signal(SIGTERM);
-  EXPECT_EQ(third.wait(), 0);
 }
 
 TEST_F(RunLife, PoisonedRequestStopsTheGroupAndIsNamed) {
@@ -499,28 +281,6 @@ TEST_F(RunLife, CrashesInDifferentRequestsAreNoPoison) {
   EXPECT_FALSE(run.ended());
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait(), 0);
-}
-
-TEST_F(RunLife, ReplicaPathsArePutBackBeforeAReplicaReplays) {
-  const std::string data = path("data");
-  fs::create_directories(data + "/0");
-  fs::create_directories(data + "/1");
-  write_file(data + "/1/seed", "as it was");
-  fs::create_directories(data + "/2");
-  Process run = run_fake({"--journal", data + "/{replica}/journal"});
-  await_ready(run);
-  for (int id = 0; id < 3; ++id) {
-    EXPECT_EQ(read_file(data + "/" + std::to_string(id) + "/journal"), "started\n");
-  }
-  write_file(data + "/1/seed", "changed");
-  const int old_pid = pid_of(1);
-  kill(old_pid, SIGKILL);
-  ASSERT_TRUE(await_replacement(1, old_pid)) << run.errors();
-  EXPECT_EQ(read_file(data + "/1/seed"), "as it was");
-  EXPECT_EQ(read_file(data + "/1/journal"), "started\n") << "written once since the start";
-  run.signal(SIGTERM);
-  EXPECT_EQ(run.wait(), 0);
-  EXPECT_EQ(read_file(data + "/0/journal"), "started\n") << "an orderly end keeps the data";
 }
 
 TEST_F(RunLife, StopEndsASupervisedGroup) {

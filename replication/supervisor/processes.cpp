@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/supervisor/processes.h"
-#include "replication/supervisor/read_to_end.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include <string_view>
 
 #include "replication/environment.h"
+#include "replication/supervisor/read_to_end.h"
 
 namespace auxin::supervisor {
 namespace {
