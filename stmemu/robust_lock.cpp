@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -77,6 +79,12 @@ bool RobustLock::seems_held() const {
   // The futex word of a robust mutex is its owner's tid; the kernel clears it when the owner dies.
   const int word = __atomic_load_n(&mutex_.__data.__lock, __ATOMIC_ACQUIRE);
   return (static_cast<unsigned>(word) & FUTEX_TID_MASK) != 0;
+}
+
+bool RobustLock::held_by_caller() const {
+  const int word = __atomic_load_n(&mutex_.__data.__lock, __ATOMIC_ACQUIRE);
+  return (static_cast<unsigned>(word) & FUTEX_TID_MASK) ==
+         static_cast<unsigned>(syscall(SYS_gettid));
 }
 
 const MutexCalls& plain_mutex_calls() {

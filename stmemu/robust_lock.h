@@ -44,8 +44,10 @@ class alignas(64) RobustLock {
   Taken lock_for(const MutexCalls& calls, uint32_t timeout_us);   // CLOCK_MONOTONIC
   void unlock(const MutexCalls& calls);
 
-  // Whether some thread holds it now, without taking it (a hint).
+  // Whether some living thread holds it now, without taking it (a hint).
   bool seems_held() const;
+  // Whether the calling thread holds it. A system call.
+  bool held_by_caller() const;
 
  private:
   pthread_mutex_t mutex_;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The board: the volatile part of a memory file, behind the two banks. Locks, who has which object
+// open, who waits for whom, and what the page table says in a form that is quick to read.
+//
+// It is shared by all processes that use the memory and made anew by the first that comes when none
+// is there (PhysicalMemory::attach). Nothing in it decides what a committed object holds.
+//
+// Owner words. Each object has one, found by its header's place. It names the transaction that has
+// the object open: context, activation and the index in the transaction's list of objects. A word
+// whose context is not in that activation is void: ending a transaction voids all its words at
+// once, and a process that dies between two stores leaves nothing to be cleaned up.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "stmemu/memory/format.h"
+#include "stmemu/robust_lock.h"
+
+namespace auxin::stm {
+
+inline constexpr uint32_t kContexts = 512;
+
+// A transaction's identity while it is active: context + 1, 16 bits; activation, 24; nothing, 24.
+class OwnerWord {
+ public:
+  static constexpr uint64_t kIndexMask = (uint64_t{1} << 24) - 1;
+  static uint64_t activity(uint32_t context, uint64_t activation) {
+    return static_cast<uint64_t>(context + 1) << 48 | (activation & kIndexMask) << 24;
+  }
+  static uint64_t activity_of(uint64_t word) { return word & ~kIndexMask; }
+  static uint32_t context_of(uint64_t word) { return static_cast<uint32_t>(word >> 48) - 1; }
+  static uint32_t index_of(uint64_t word) { return static_cast<uint32_t>(word & kIndexMask); }
+};
+
+// Where a transaction runs: a thread holds `lock` for as long as it may store for transactions
+// here, so taking it with kOwnerDied proves that this thread's stores have ended.
+struct alignas(64) Context {
+  RobustLock lock;
+  std::atomic<uint64_t> descriptor;  // address of the stable descriptor in use, 0: none yet
+  std::atomic<uint64_t> active;      // OwnerWord::activity of the transaction, 0: none
+  std::atomic<uint64_t> waits_for;   // header address of the object that it waits for, or 0
+  std::atomic<uint64_t> activations;
+  std::atomic<uint32_t> pid;
+  std::atomic<uint32_t> releases;    // futex: raised when a transaction here ends
+  std::atomic<uint32_t> waiters;     // somebody sleeps on `releases`
+  uint32_t reserved;
+  std::atomic<uint64_t> own_descriptor;  // one of the memory's own that stays with the context
+};
+static_assert(sizeof(Context) == 128);
+
+// What a page belongs to: the head of its run, for each of the run's pages.
+struct PageInfo {
+  std::atomic<uint64_t> head_and_class;  // page of the head | class << 32 | use << 40; 0: unused
+  std::atomic<uint64_t> generation;      // the head's version
+  std::atomic<uint64_t> realm;           // the head's owner
+  uint64_t reserved;
+};
+static_assert(sizeof(PageInfo) == 32);
+
+// Counted since the board was made.
+struct Statistics {
+  std::atomic<uint64_t> repairs;          // copies in a bank found bad and mended from the other
+  std::atomic<uint64_t> losses;           // objects of which both copies were bad
+  std::atomic<uint64_t> violations;       // accesses rejected
+  std::atomic<uint64_t> recovered;        // transactions of dead threads brought to an end
+};
+
+struct Board {
+  std::atomic<uint64_t> ready;       // kBoardReady once made; anything else: not yet
+  std::atomic<uint64_t> incarnation; // random for each making
+  Statistics statistics;
+  std::atomic<uint64_t> frees[64];   // objects freed, by size class: where to look for room again
+  alignas(64) RobustLock page_lock;  // heads of the page table, page infos
+  alignas(64) RobustLock boot_lock;  // the boot descriptor
+  alignas(64) Context contexts[kContexts];
+  // PageInfo[pages], owner words[bank size / 32] follow, each from a page boundary on.
+};
+
+inline constexpr uint64_t kBoardReady = 0x5944'4145'5244'5242;
+
+inline constexpr uint64_t page_infos_offset() { return whole_pages(sizeof(Board)) * kPageBytes; }
+inline constexpr uint64_t owners_offset(uint64_t bank_bytes) {
+  return page_infos_offset() +
+         whole_pages(bank_bytes / kPageBytes * sizeof(PageInfo)) * kPageBytes;
+}
+inline constexpr uint64_t board_bytes(uint64_t bank_bytes) {
+  return owners_offset(bank_bytes) +
+         whole_pages(bank_bytes / sizeof(ObjectHeader) * sizeof(uint64_t)) * kPageBytes;
+}
+inline constexpr uint64_t memory_file_bytes(uint64_t bank_bytes) {
+  return 2 * bank_bytes + board_bytes(bank_bytes);
+}
+
+}  // namespace auxin::stm

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A transaction that runs: what a thread holds between Begin and Commit or Abort (paper 001,
+// §2.2.2), and the two-phase commit between the banks.
+//
+// The idea. An open object is worked on in bank A, while bank B keeps what it was. Before the first
+// store to it, its name stands in the descriptor as an intent. Commit:
+//
+//   1  bank A:  new header (version + 1, checksum of the contents)   for every object
+//      fence
+//   2  both:    state word := committed                               the transaction is decided
+//      fence
+//   3  bank B := bank A                                               for every object
+//      fence
+//   4  both:    state word := idle, next serial                       the descriptor is free again
+//
+// A death before 2 is complete leaves B good, after it A: recovery (recovery.h) copies the one to
+// the other. Abort copies B to A, then does step 4. No state is ever torn, for it is one word.
+//
+// Isolation: an object is open in one transaction at a time, settled by its owner word (board.h),
+// held from open until the end (strict two-phase locking: histories are serialisable).
+//
+// Thread safety: an activation belongs to the thread that made it. Blocks only where it says so.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auxin/stm_types.h"
+#include "stmemu/memory/object.h"
+#include "stmemu/memory/page_table.h"
+#include "stmemu/memory/physical_memory.h"
+#include "stmemu/transaction/allocator.h"
+
+namespace auxin::stm {
+
+// How long open() waits for an object that another transaction has open.
+struct Wait {
+  uint64_t timeout_us = 0;  // 0: not at all
+
+  static constexpr Wait none() { return {0}; }
+  static constexpr Wait up_to_us(uint64_t timeout_us) { return {timeout_us}; }
+};
+
+enum class OpenFor : uint8_t { kReading, kChanging };
+
+class Activation {
+ public:
+  // Takes a context for the calling thread; `descriptor` 0: one of the memory's own. kBusy if every
+  // context is taken, kFull if there is no room for a descriptor.
+  static Status make(PhysicalMemory& memory, std::unique_ptr<Activation>* made);
+  ~Activation();  // aborts what still runs
+  Activation(const Activation&) = delete;
+  Activation& operator=(const Activation&) = delete;
+
+  // Runs on `descriptor` from the next begin on; 0: on the memory's own again. Not while active.
+  Status use_descriptor(uint64_t descriptor);
+  void set_realm(Realm realm) { realm_ = realm; }
+  Realm realm() const { return realm_; }
+  // What a violation does (paper 001, §2.2.1).
+  void set_policy(Policy policy) { policy_ = policy; }
+  // While true, the memory's own objects (ports, tasks …) may be opened, in realm 0.
+  void set_system(bool system) { system_ = system; }
+
+  bool active() const { return active_; }
+
+  Status begin();
+  // Does all of the above or nothing of it. Fails only if an object is damaged in both banks or the
+  // transaction is not active; it is then aborted.
+  Status commit();
+  Status abort();
+
+  // Opens the object at `address`. Opening again what is open is nothing; what was closed is open
+  // again. kConflict (after the wait), kDeadlock, kNotStable, kFreed, kForeign, kDamaged. `life`:
+  // only if it is that life of the object (ObjectHeader::life).
+  Status open(uint64_t address, OpenFor purpose, Wait wait, const uint16_t* life = nullptr);
+  Status close(uint64_t address);
+
+  // A new object, zeroed and open. `size_bytes` > 0.
+  Status allocate(uint64_t size_bytes, ObjectKind kind, uint32_t type, uint64_t* address);
+  // Opened if it is not yet; gone at commit.
+  Status free(uint64_t address, Wait wait);
+
+  // Accesses that are checked against what is open and how long it is.
+  Status read(uint64_t address, uint64_t offset, void* to, uint64_t size_bytes);
+  Status write(uint64_t address, uint64_t offset, const void* from, uint64_t size_bytes);
+  // Of an object that is open. `life`: which of the lives that began at this address.
+  Status describe(uint64_t address, uint64_t* size_bytes, uint16_t* life);
+
+  // What the last operation that failed has to say.
+  const std::string& message() const { return message_; }
+
+  PhysicalMemory& memory() { return memory_; }
+  uint64_t descriptor() const { return descriptor_; }
+  uint64_t objects() const { return touched_.size(); }
+
+ private:
+  struct Touched {
+    Touched() {}  // filled in place: it is as large as what it describes
+    Touched(const Place& where, const ObjectHeader& before)
+        : place(where), header(before), becomes(before) {}
+
+    Place place;
+    ObjectHeader header;   // as it was before the transaction
+    ObjectHeader becomes;  // as commit makes it
+    bool changes = false, allocated = false, freed = false, open = false;
+    bool dissolved = false;  // its run is gone, and its owner word with it
+  };
+
+  Activation(PhysicalMemory& memory, uint32_t context)
+      : memory_(memory), context_(context), allocator_(memory) {}
+
+  Context& context() const { return memory_.board().contexts[context_]; }
+  Status fail(Status status, const std::string& why);
+  Status fail_at(Status status, uint64_t address, const std::string& why);
+  Status not_active();
+  Touched* find(const Place& place);
+  Status find_open(uint64_t address, OpenFor purpose, const char* verb, Touched** touched);
+  Status touch(Wait wait, Touched** touched);
+  Status make_usable(Touched& touched, OpenFor purpose, const uint16_t* life);
+  Status claim(const Place& place, size_t index, Wait wait);
+  bool try_claim(uint64_t header, size_t index, uint64_t* holder);
+  bool closes_a_circle(uint64_t header) const;
+  void release_claim(const Place& place);
+  Status intend(Touched& touched, Intent::Deed deed);
+  Status add_block();
+  Status make_own_descriptor();
+  void prepare_headers();
+  void end();
+  void dissolve_large(Touched& touched);
+
+  PhysicalMemory& memory_;
+  const uint32_t context_;
+  uint64_t descriptor_ = 0;
+  uint64_t own_descriptor_ = 0;
+  uint64_t serial_ = 0;          // of the running transaction, or of the next
+  uint64_t activity_ = 0;
+  uint64_t intents_ = 0;         // written by it
+  std::vector<uint64_t> blocks_; // of the descriptor
+  std::vector<Touched> touched_;
+  uint64_t last_address_ = 0;     // of touched_[last_], to find it without looking
+  size_t last_ = 0;
+  bool active_ = false;
+  Realm realm_ = 0;
+  Policy policy_ = Policy::kAbort;
+  bool system_ = false;
+  std::string message_;
+
+  Allocator allocator_;
+};
+
+}  // namespace auxin::stm

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stmemu/transaction/recovery.h"
+
+#include <stdio.h>
+
+#include "stmemu/check.h"
+#include "stmemu/memory/page_table.h"
+#include "stmemu/transaction/contexts.h"
+#include "stmemu/transaction/descriptor.h"
+
+namespace auxin::stm {
+namespace {
+
+// Bank B holds what the object was; A may hold anything.
+void undo(PhysicalMemory& memory, const Place& place, Findings* findings) {
+  Banks& banks = memory.banks();
+  ObjectHeader before, now;
+  if (good_copy(memory, banks.b, place, &before)) {
+    copy_object(banks.b, banks.a, place, before);
+    return;
+  }
+  if (good_copy(memory, banks.a, place, &now)) copy_object(banks.a, banks.b, place, now);
+  findings->loss(name_of_object(place, nullptr) +
+                 ": its transaction was cut short, and what it held before is damaged");
+}
+
+// Bank A holds what the object has become; B may hold anything.
+void redo(PhysicalMemory& memory, const Place& place, Findings* findings) {
+  Banks& banks = memory.banks();
+  ObjectHeader now, before;
+  if (good_copy(memory, banks.a, place, &now)) {
+    copy_object(banks.a, banks.b, place, now);
+    return;
+  }
+  if (good_copy(memory, banks.b, place, &before)) copy_object(banks.b, banks.a, place, before);
+  findings->loss(name_of_object(place, nullptr) +
+                 ": its transaction was committed, and what it wrote is damaged");
+}
+
+void recover_superblocks(PhysicalMemory& memory, Findings* findings) {
+  Banks& banks = memory.banks();
+  for (Bank* bank : {&banks.a, &banks.b}) {
+    Superblock block = memory.superblock();
+    block.checksum = superblock_checksum(block, bank->number());
+    if (memcmp(bank->at(0), &block, sizeof(block)) == 0) continue;
+    bank->store(0, &block, sizeof(block));
+    findings->repair(std::string("superblock of bank ") + (bank->number() == 0 ? "A" : "B"));
+  }
+  banks.fence();
+}
+
+using EachSlot = std::function<void(uint64_t page, const PageHead& head, const Place& place)>;
+
+void for_each_slot(PhysicalMemory& memory, PageUse use, const EachSlot& each) {
+  PageTable(memory).walk([&](uint64_t page, const PageHead& head) {
+    if (static_cast<PageUse>(head.use) != use) return true;
+    for (uint32_t slot = 0; slot < memory.classes().slots(head.size_class); ++slot) {
+      each(page, head, place_in_run(memory, page, head, slot));
+    }
+    return true;
+  });
+}
+
+bool is_live_descriptor(PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
+  return (good_copy(memory, memory.banks().a, place, header) ||
+          good_copy(memory, memory.banks().b, place, header)) &&
+         header->live() && header->kind() == ObjectKind::kDescriptor;
+}
+
+void recover_descriptors(PhysicalMemory& memory, Findings* findings) {
+  std::vector<uint64_t> descriptors = {kBootDescriptorOffset};
+  for_each_slot(memory, PageUse::kDescriptors,
+                [&](uint64_t, const PageHead&, const Place& place) {
+                  ObjectHeader header;
+                  if (is_live_descriptor(memory, place, &header)) {
+                    descriptors.push_back(place.contents);
+                  }
+                });
+  for (const uint64_t descriptor : descriptors) recover_descriptor(memory, descriptor, findings);
+  // The memory's own go back to the contexts, which are as new as the board.
+  uint32_t next = 0;
+  for_each_slot(memory, PageUse::kDescriptors,
+                [&](uint64_t, const PageHead&, const Place& place) {
+                  ObjectHeader header;
+                  if (is_live_descriptor(memory, place, &header) && next < kContexts &&
+                      header.type() == kOwnDescriptorType) {
+                    memory.board().contexts[next++].own_descriptor.store(place.contents);
+                  }
+                });
+}
+
+void recover_objects(PhysicalMemory& memory, Findings* findings) {
+  const auto judge = [&](uint64_t, const PageHead&, const Place& place) {
+    ObjectHeader header;
+    switch (sound_object(memory, place, &header)) {
+      case Soundness::kSound:
+        return;
+      case Soundness::kRepaired:
+        findings->repair(name_of_object(place, &header));
+        return;
+      case Soundness::kLost:
+        findings->loss(name_of_object(place, nullptr) + ": damaged in both banks");
+        return;
+    }
+  };
+  for_each_slot(memory, PageUse::kObjects, judge);
+  for_each_slot(memory, PageUse::kDescriptors, judge);
+}
+
+}  // namespace
+
+void Findings::repair(const std::string& what) {
+  ++repaired;
+  if (details.size() < kMaxDetails) details.push_back("repaired " + what);
+}
+
+void Findings::loss(const std::string& what) {
+  ++lost;
+  if (details.size() < kMaxDetails) details.push_back("lost " + what);
+}
+
+std::string name_of_object(const Place& place, const ObjectHeader* header) {
+  char text[128];
+  int size = snprintf(text, sizeof(text), "object 0x%llx (page %llu",
+                      static_cast<unsigned long long>(place.contents),
+                      static_cast<unsigned long long>(place.contents / kPageBytes));
+  if (header != nullptr && header->live()) {
+    size += snprintf(text + size, sizeof(text) - static_cast<size_t>(size),
+                     ", %llu bytes, type 0x%x, version %llu",
+                     static_cast<unsigned long long>(header->size_bytes()), header->type(),
+                     static_cast<unsigned long long>(header->version));
+  } else if (header != nullptr) {
+    size += snprintf(text + size, sizeof(text) - static_cast<size_t>(size), ", free");
+  }
+  snprintf(text + size, sizeof(text) - static_cast<size_t>(size), ")");
+  return text;
+}
+
+void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* findings) {
+  DescriptorState state;
+  if (!read_state(memory, descriptor, &state)) {
+    findings->loss("transaction descriptor " + std::to_string(descriptor) +
+                   ": both copies of its state are damaged; what it was doing is not known");
+    format_descriptor(memory, descriptor);
+    return;
+  }
+  uint64_t objects = 0;
+  read_intents(memory, descriptor, state.serial, [&](const Intent& intent) {
+    ++objects;
+    Place place;
+    if (!locate_header(memory, intent.header, &place)) return;  // its run was never used
+    if (state.phase == Phase::kCommitted) {
+      redo(memory, place, findings);
+    } else {
+      undo(memory, place, findings);
+    }
+  });
+  if (objects > 0) ++(state.phase == Phase::kCommitted ? findings->redone : findings->undone);
+  memory.banks().fence();
+  const uint64_t damaged = mend_descriptor(memory, descriptor, objects == 0);
+  for (uint64_t count = 0; count < damaged; ++count) {
+    findings->repair("a word of transaction descriptor " + std::to_string(descriptor));
+  }
+  if (objects > 0 || state.phase == Phase::kCommitted) {
+    store_state(memory, descriptor, {state.serial + 1, Phase::kIdle});
+    memory.banks().fence();
+  }
+}
+
+Findings recover(PhysicalMemory& memory, bool every_object) {
+  Findings findings;
+  recover_superblocks(memory, &findings);
+  const PageTable::Walked walked = PageTable(memory).rebuild();
+  for (uint64_t count = 0; count < walked.repaired; ++count) findings.repair("a page head");
+  if (walked.lost_pages > 0) {
+    findings.loss("page " + std::to_string(walked.first_lost_page) + " and " +
+                  std::to_string(walked.lost_pages - 1) +
+                  " after it: both copies of the head of their run are damaged");
+  }
+  // A whole bank may be gone: then every run's storage may be, too.
+  if (every_object) {
+    PageTable(memory).walk([&](uint64_t page, const PageHead& head) {
+      const PageUse use = static_cast<PageUse>(head.use);
+      if (use == PageUse::kObjects || use == PageUse::kDescriptors) {
+        memory.reserve(page * kPageBytes, head.pages * kPageBytes,
+                       memory.classes().slots(head.size_class) * sizeof(ObjectHeader));
+      }
+      return true;
+    });
+  }
+  recover_descriptors(memory, &findings);
+  if (every_object) recover_objects(memory, &findings);
+  return findings;
+}
+
+// --- making and attaching ---
+
+namespace {
+
+// The first object: a catalogue without entries, live from the beginning.
+uint64_t format_catalogue(PhysicalMemory& memory) {
+  const uint8_t size_class = memory.classes().class_of(kCatalogueBytes);
+  const uint64_t page = PageTable(memory).make_run(
+      PageUse::kObjects, size_class, memory.classes().shape(size_class).pages, 0);
+  CHECK(page != 0, "the smallest bank has room for the catalogue");
+  Place place;
+  CHECK(locate_header(memory, page * kPageBytes, &place), "a run that was made has objects");
+  ObjectHeader header = {};
+  header.version = 1;
+  header.describe(kCatalogueBytes, ObjectKind::kCatalogue, ObjectState::kLive);
+  header.checksum = object_checksum(memory.seed(), place.generation, place.header, header,
+                                    memory.banks().a.at(place.contents));
+  memory.banks().a.store(place.header, &header, sizeof(header));
+  memory.banks().b.store(place.header, &header, sizeof(header));
+  return place.contents;
+}
+
+}  // namespace
+
+Result<bool> create_memory(const std::string& path, const CreateOptions& options) {
+  return PhysicalMemory::create(path, options, [](PhysicalMemory& memory) {
+    format_descriptor(memory, kBootDescriptorOffset);
+    return format_catalogue(memory);
+  });
+}
+
+Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
+                        const AttachOptions& options) {
+  const Result<bool> mapped =
+      memory.map(path, PhysicalMemory::Access::kUse, options.any_machine);
+  if (!mapped) return Error{mapped.error()};
+  Findings findings;
+  if (memory.alone()) {
+    memory.make_board();
+    const Identity& identity = memory.identity();
+    const bool every_object = options.every_object || identity.truncated || !identity.good[0] ||
+                              !identity.good[1] || memory.durability() == Durability::kPower;
+    findings = recover(memory, every_object);
+    if (identity.truncated) findings.repair("the file: its second bank had been cut off");
+  } else {
+    recover_dead_contexts(memory);
+  }
+  memory.share();
+  return findings;
+}
+
+void recover_context(PhysicalMemory& memory, Context& context) {
+  Board& board = memory.board();
+  const uint64_t descriptor = context.descriptor.load(std::memory_order_acquire);
+  const bool in_flight = context.active.load(std::memory_order_acquire) != 0 && descriptor != 0;
+  Findings findings;
+  if (in_flight && descriptor == kBootDescriptorOffset) {
+    // It belongs to whoever holds the boot lock. If that is the caller, it was recovered then.
+    if (!board.boot_lock.held_by_caller()) {
+      recover_boot_descriptor(memory, &findings);
+      board.boot_lock.unlock(plain_mutex_calls());
+    }
+  } else if (in_flight) {
+    recover_descriptor(memory, descriptor, &findings);
+  }
+  board.statistics.recovered.fetch_add(findings.undone + findings.redone,
+                                       std::memory_order_relaxed);
+  board.statistics.losses.fetch_add(findings.lost, std::memory_order_relaxed);
+  context.active.store(0, std::memory_order_release);
+  context.waits_for.store(0, std::memory_order_relaxed);
+  context.pid.store(0, std::memory_order_relaxed);
+}
+
+void recover_boot_descriptor(PhysicalMemory& memory, Findings* findings) {
+  const RobustLock::Taken taken = memory.board().boot_lock.lock(plain_mutex_calls());
+  CHECK(taken == RobustLock::Taken::kClean || taken == RobustLock::Taken::kOwnerDied,
+        "the boot lock can be taken");
+  if (taken == RobustLock::Taken::kOwnerDied) {
+    recover_descriptor(memory, kBootDescriptorOffset, findings);
+  }
+}
+
+}  // namespace auxin::stm
