@@ -25,6 +25,7 @@ void add_status_command(CLI::App& app, Action* action);
 void add_locks_command(CLI::App& app, Action* action);
 void add_stop_command(CLI::App& app, Action* action);
 void add_config_command(CLI::App& app, Action* action);
+void add_stm_command(CLI::App& app, Action* action);
 
 // Writes "auxin: SENTENCE" to standard error and returns kRefused.
 int refuse(const std::string& sentence);

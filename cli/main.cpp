@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   add_locks_command(app, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
+  add_stm_command(app, &action);
   app.footer("`auxin COMMAND --help` tells more about a command; so does the page auxin(1).");
 
   try {

@@ -79,9 +79,12 @@ TEST_F(Manual, UsageOfRunNamesTheServer) {
 
 TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
   std::set<std::string> helped;
-  for (const std::string command : {"", "run", "status", "locks", "stop", "config"}) {
-    std::vector<std::string> words = {"--help"};
-    if (!command.empty()) words.insert(words.begin(), command);
+  const std::vector<std::vector<std::string>> commands = {
+      {},       {"run"}, {"status"},        {"locks"},       {"stop"},
+      {"config"}, {"stm"}, {"stm", "create"}, {"stm", "info"}, {"stm", "check"},
+      {"stm", "dump"}};
+  for (std::vector<std::string> words : commands) {
+    words.push_back("--help");
     const Done help = auxin_done(words);
     EXPECT_EQ(help.status, 0);
     const auto options = options_in(help.output);

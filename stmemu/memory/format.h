@@ -30,7 +30,7 @@ static_assert(std::endian::native == std::endian::little, "the formats are littl
 inline constexpr char kMemoryMagic[8] = {'A', 'U', 'X', 'I', 'N', 'S', 'T', 'M'};
 inline constexpr uint32_t kMemoryFormatVersion = 2;
 inline constexpr uint64_t kPageBytes = 4096;
-inline constexpr uint64_t kMinBankBytes = 16 * kPageBytes;
+inline constexpr uint64_t kMinBankBytes = 64 * kPageBytes;
 inline constexpr uint64_t kMaxBankBytes = uint64_t{1} << 40;
 
 // --- superblock: page 0 of each bank ---
@@ -105,7 +105,7 @@ struct CatalogueEntry {
   uint64_t object;  // address
   uint64_t reserved;
 };
-inline constexpr uint64_t kCatalogueBytes = 4096;
+inline constexpr uint64_t kCatalogueBytes = 1024;
 struct Catalogue {
   uint64_t next;    // address of another catalogue, or 0
   uint64_t reserved[7];

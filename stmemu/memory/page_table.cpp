@@ -130,6 +130,13 @@ PageTable::Walked PageTable::rebuild() {
   return walked;
 }
 
+void PageTable::describe_all() {
+  walk([this](uint64_t page, const PageHead& head) {
+    describe(page, head);
+    return true;
+  });
+}
+
 void PageTable::walk(const std::function<bool(uint64_t, const PageHead&)>& each) const {
   for (uint64_t page = 0; page < memory_.pages();) {
     PageHead head;

@@ -47,6 +47,9 @@ class PageTable {
   };
   Walked rebuild();
 
+  // Makes the page infos without mending anything.
+  void describe_all();
+
   // Calls `each(page, head)` for every run, as the heads are now; without the lock, so only a
   // snapshot if others change it. False from `each` ends the walk.
   void walk(const std::function<bool(uint64_t page, const PageHead& head)>& each) const;

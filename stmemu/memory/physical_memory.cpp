@@ -104,7 +104,6 @@ uint64_t bank_bytes_of(uint64_t file_bytes) {
 
 // Null, or why this file may not be used by this process.
 std::string stranger(const std::string& path, const struct stat& info) {
-  if (!S_ISREG(info.st_mode)) return path + ": not a regular file";
   if (info.st_uid != geteuid()) {
     return path + ": belongs to user " + std::to_string(info.st_uid) + ", this is user " +
            std::to_string(geteuid()) + "; a stable memory is its owner's alone";
@@ -149,6 +148,16 @@ bool lock_byte(int fd, short type, off_t byte, bool wait) {
   return result == 0;
 }
 
+// By any other process.
+bool byte_is_locked(int fd, off_t byte) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = byte;
+  lock.l_len = 1;
+  return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 }  // namespace
 
 const SizeClasses PhysicalMemory::classes_[2] = {SizeClasses(false), SizeClasses(true)};
@@ -166,6 +175,9 @@ Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions
   if (bank_bytes < kMinBankBytes || bank_bytes > kMaxBankBytes) {
     return Error{path + ": a bank has at least " + std::to_string(kMinBankBytes / 1024) +
                  " KiB and at most 1 TiB, not " + mebibytes(options.bank_size_bytes)};
+  }
+  if (options.mode != Mode::kChecked) {
+    return Error{path + ": mode " + name_of(options.mode) + " is not available yet"};
   }
   const std::string directory = directory_of(path);
   struct statvfs space;
@@ -257,7 +269,7 @@ Result<Identity> PhysicalMemory::identify(const std::string& path, bool any_mach
   if (file.get() < 0) return failed(path, "can't be opened", errno);
   struct stat info;
   if (fstat(file.get(), &info) != 0) return failed(path, "can't be examined", errno);
-  if (std::string why = stranger(path, info); !why.empty()) return Error{why};
+  if (!S_ISREG(info.st_mode)) return Error{path + ": not a regular file"};
 
   Identity identity;
   identity.file_size_bytes = static_cast<uint64_t>(info.st_size);
@@ -277,6 +289,7 @@ Result<Identity> PhysicalMemory::identify(const std::string& path, bool any_mach
     return Error{path + (was_one ? ": a stable memory whose superblocks are damaged in both banks"
                                  : ": not a stable memory (made by auxin stm create)")};
   }
+  if (std::string why = stranger(path, info); !why.empty()) return Error{why};
   identity.superblock = identity.good[0] ? a : b;
   if (std::string why = unusable(path, identity.superblock, any_machine); !why.empty()) {
     return Error{why};
@@ -313,7 +326,9 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool an
   }
   const uint64_t expected = memory_file_bytes(identity_.superblock.bank_size_bytes);
   if (identity_.truncated) {
-    if (read_only) return Error{path + ": truncated; auxin stm check --repair mends it"};
+    if (read_only) {
+      return Error{path + ": its second bank is cut off; auxin stm check --repair mends it"};
+    }
     if (!alone_) return Error{path + ": truncated while others use it"};
     if (ftruncate(fd_, static_cast<off_t>(expected)) != 0) {
       return failed(path, "is truncated and can't be made whole again", errno);
@@ -337,6 +352,12 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool an
   base_ = static_cast<char*>(base);
   mapped_bytes_ = expected;
   if (durability() == Durability::kPower && !read_only) banks_.sync_at_fences(fd_);
+  if (read_only) {
+    in_use_ = byte_is_locked(fd_, kPresenceByte);
+    own_page_infos_ = std::make_unique<PageInfo[]>(pages());
+    page_infos_ = own_page_infos_.get();
+    PageTable(*this).describe_all();
+  }
   return true;
 }
 
@@ -386,6 +407,17 @@ void PhysicalMemory::make_board() {
   for (Context& context : board_->contexts) {
     new (&context) Context{};
     context.lock.format();
+  }
+}
+
+void PhysicalMemory::adopt() {
+  superblock_.machine = machine_identity();
+  // One bank at a time: a death in between leaves a good superblock.
+  for (Bank* bank : {&banks_.a, &banks_.b}) {
+    Superblock block = superblock_;
+    block.checksum = superblock_checksum(block, bank->number());
+    bank->store(0, &block, sizeof(block));
+    banks_.fence();
   }
 }
 

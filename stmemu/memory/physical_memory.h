@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "auxin/stm_types.h"
@@ -65,6 +66,8 @@ class PhysicalMemory {
   bool alone() const { return alone_; }
   // Empties the board. Only when alone.
   void make_board();
+  // Makes the file one of this machine (kUse, alone).
+  void adopt();
   // The board can be used: others may come.
   void share();
 
@@ -72,6 +75,7 @@ class PhysicalMemory {
   Banks& banks() { return banks_; }
   const Banks& banks() const { return banks_; }
   Board& board() const { return *board_; }
+  // With kRead, this process's own (PageTable::describe_all fills them), else the board's.
   PageInfo& page_info(uint64_t page) const { return page_infos_[page]; }
   std::atomic<uint64_t>& owner_word(uint64_t header_offset) const {
     return owners_[header_offset / sizeof(ObjectHeader)];
@@ -84,6 +88,8 @@ class PhysicalMemory {
   Mode mode() const { return static_cast<Mode>(superblock_.mode); }
   Durability durability() const { return static_cast<Durability>(superblock_.durability); }
   const SizeClasses& classes() const { return classes_[mode() == Mode::kWindow]; }
+  // Whether any process has the file attached now (kRead).
+  bool in_use() const { return in_use_; }
   const std::string& path() const { return path_; }
   int fd() const { return fd_; }
 
@@ -111,8 +117,10 @@ class PhysicalMemory {
   std::string path_;
   char* base_ = nullptr;            // of the mapping of the whole file
   uint64_t mapped_bytes_ = 0;
+  std::unique_ptr<PageInfo[]> own_page_infos_;
   int fd_ = -1;
   bool alone_ = false;
+  bool in_use_ = false;
 
   static const SizeClasses classes_[2];  // [window mode]
 };

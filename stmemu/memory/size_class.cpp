@@ -38,7 +38,7 @@ SizeClasses::SizeClasses(bool paged) : paged_(paged) {
     }
   } else {
     for (const uint32_t stride : kStrides) {
-      const uint32_t pages = stride <= 256 ? 4 : stride <= 1024 ? 8 : stride <= 2048 ? 16 : 32;
+      const uint32_t pages = stride <= 256 ? 4 : stride <= 1024 ? 8 : 16;
       shapes_[count_++] = shape_of(stride, pages, std::min(stride & (~stride + 1), 64u));
     }
   }

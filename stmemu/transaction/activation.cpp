@@ -563,28 +563,39 @@ Status Activation::allocate(uint64_t size_bytes, ObjectKind kind, uint32_t type,
   return Status::kOk;
 }
 
-Status Activation::free(uint64_t address, Wait wait) {
+Status Activation::free(uint64_t address) {
   if (!active_) return not_active();
-  Place& place = touched_.emplace_back().place;
-  const bool found = locate(memory_, address, &place);
-  const Realm realm = place.realm;
-  if (!found || (place.use == PageUse::kObjects && realm != realm_ && !(system_ && realm == 0))) {
-    touched_.pop_back();
-    return found ? fail_at(Status::kForeign, address,
-                           "it belongs to another stable memory object")
-                 : fail_at(Status::kNotStable, address, "no stable object begins at this address");
+  Place place;
+  if (locate(memory_, address, &place) && place.use == PageUse::kDescriptors) {
+    return free_descriptor(place);
   }
   Touched* touched;
-  Status status = touch(wait, &touched);
+  const Status status = find_open(address, OpenFor::kChanging, "freed", &touched);
+  if (status != Status::kOk) return status;
+  touched->freed = true;
+  touched->open = false;
+  return Status::kOk;
+}
+
+// Descriptors and their blocks are never open: freeing one claims it.
+Status Activation::free_descriptor(const Place& place) {
+  const uint64_t address = place.contents;
+  touched_.emplace_back().place = place;
+  Touched* touched;
+  const bool was_system = system_;
+  Status status = touch(Wait::none(), &touched);
+  system_ = true;
   if (status == Status::kOk) status = make_usable(*touched, OpenFor::kChanging, nullptr);
+  system_ = was_system;
   if (status != Status::kOk) return status;
   touched->freed = true;
   touched->open = false;
   if (touched->becomes.kind() != ObjectKind::kDescriptor) return Status::kOk;
-  // Its blocks go with it.
   for (const uint64_t block : read_blocks(memory_, address)) {
-    const Status freed = free(block, wait);
-    if (freed != Status::kOk) return freed;
+    Place of_block;
+    if (!locate(memory_, block, &of_block)) continue;
+    status = free_descriptor(of_block);
+    if (status != Status::kOk) return status;
   }
   return Status::kOk;
 }
@@ -628,6 +639,18 @@ Status Activation::write(uint64_t address, uint64_t offset, const void* from,
   memcpy(memory_.view() + address + offset, from, size_bytes);
 #endif
   return Status::kOk;
+}
+
+Status Activation::demand_open(uint64_t address, OpenFor purpose) {
+  Touched* touched;
+  return find_open(address, purpose, "used", &touched);
+}
+
+bool Activation::is_open(uint64_t address) {
+  Place place;
+  if (!active_ || !locate(memory_, address, &place)) return false;
+  const Touched* touched = find(place);
+  return touched != nullptr && touched->open;
 }
 
 Status Activation::describe(uint64_t address, uint64_t* size_bytes, uint16_t* life) {

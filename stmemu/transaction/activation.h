@@ -56,6 +56,10 @@ class Activation {
 
   // Runs on `descriptor` from the next begin on; 0: on the memory's own again. Not while active.
   Status use_descriptor(uint64_t descriptor);
+  // Whether use_descriptor(descriptor) would change anything.
+  bool wants_descriptor(uint64_t descriptor) const {
+    return descriptor_ != (descriptor != 0 ? descriptor : own_descriptor_);
+  }
   void set_realm(Realm realm) { realm_ = realm; }
   Realm realm() const { return realm_; }
   // What a violation does (paper 001, §2.2.1).
@@ -79,12 +83,15 @@ class Activation {
 
   // A new object, zeroed and open. `size_bytes` > 0.
   Status allocate(uint64_t size_bytes, ObjectKind kind, uint32_t type, uint64_t* address);
-  // Opened if it is not yet; gone at commit.
-  Status free(uint64_t address, Wait wait);
+  // An object that is open for changing, or a descriptor that is not active; gone at commit.
+  Status free(uint64_t address);
 
   // Accesses that are checked against what is open and how long it is.
   Status read(uint64_t address, uint64_t offset, void* to, uint64_t size_bytes);
   Status write(uint64_t address, uint64_t offset, const void* from, uint64_t size_bytes);
+  // A violation unless the object is open.
+  Status demand_open(uint64_t address, OpenFor purpose);
+  bool is_open(uint64_t address);
   // Of an object that is open. `life`: which of the lives that began at this address.
   Status describe(uint64_t address, uint64_t* size_bytes, uint16_t* life);
 
@@ -118,6 +125,7 @@ class Activation {
   Touched* find(const Place& place);
   Status find_open(uint64_t address, OpenFor purpose, const char* verb, Touched** touched);
   Status touch(Wait wait, Touched** touched);
+  Status free_descriptor(const Place& place);
   Status make_usable(Touched& touched, OpenFor purpose, const uint16_t* life);
   Status claim(const Place& place, size_t index, Wait wait);
   bool try_claim(uint64_t header, size_t index, uint64_t* holder);

@@ -4,9 +4,9 @@
 //
 // Which slots are free is said by their headers, in both banks, and by nothing else; an allocation
 // is a change of one header, made and undone like any other change of an object. This class only
-// finds a slot and claims it (activation.h: the owner word), so nothing here needs recovery: a claim
-// of a transaction that has ended is void, a run without live objects is given back when room is
-// short.
+// finds a slot and claims it (activation.h: the owner word), so nothing here needs recovery: a
+// claim of a transaction that has ended is void, a run without live objects is given back when room
+// is short.
 //
 // Thread safety: one activation's own. Takes the page lock for a moment when it makes a run.
 #pragma once

@@ -42,7 +42,8 @@ uint32_t take_context(PhysicalMemory& memory) {
 
 void give_context_back(PhysicalMemory& memory, uint32_t index) {
   Context& context = memory.board().contexts[index];
-  CHECK(context.active.load(std::memory_order_relaxed) == 0, "a transaction ends before its thread");
+  CHECK(context.active.load(std::memory_order_relaxed) == 0,
+        "a transaction ends before its thread");
   context.pid.store(0, std::memory_order_relaxed);
   context.lock.unlock(plain_mutex_calls());
 }

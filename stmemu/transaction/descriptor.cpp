@@ -128,6 +128,19 @@ void read_intents(PhysicalMemory& memory, uint64_t descriptor, uint64_t serial,
   }
 }
 
+uint64_t differing_words(PhysicalMemory& memory, uint64_t descriptor) {
+  const Banks& banks = memory.banks();
+  uint64_t differing = 0;
+  const auto count = [&](uint64_t from, uint64_t size_bytes) {
+    for (uint64_t where = from; where < from + size_bytes; where += 8) {
+      differing += banks.a.word(where) != banks.b.word(where);
+    }
+  };
+  count(descriptor, kDescriptorBytes);
+  for (const uint64_t block : read_blocks(memory, descriptor)) count(block, kIntentBlockBytes);
+  return differing;
+}
+
 uint64_t mend_descriptor(PhysicalMemory& memory, uint64_t descriptor, bool at_rest) {
   const Banks& banks = memory.banks();
   uint64_t damaged = 0, differed = 0;

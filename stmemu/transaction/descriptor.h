@@ -57,6 +57,9 @@ std::vector<uint64_t> read_blocks(PhysicalMemory& memory, uint64_t descriptor);
 void read_intents(PhysicalMemory& memory, uint64_t descriptor, uint64_t serial,
                   const std::function<void(const Intent&)>& each);
 
+// How many of a descriptor's words, and its blocks', differ between the banks.
+uint64_t differing_words(PhysicalMemory& memory, uint64_t descriptor);
+
 // Makes the two copies of a descriptor equal whose transaction has no effects any more. Returns how
 // many words were damaged; `at_rest`: no transaction was in flight, so any that differ are. The
 // state must be readable.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What brings the memory back to a consistent state (paper 001, §2.1, §2.2.2: "when the STM detects
-// a processor failure, it automatically aborts active transactions").
+// What brings the memory back to a consistent state (paper 001, §2.1, and §2.2.2: "when the STM
+// detects a processor failure, it automatically aborts active transactions").
 //
 // A descriptor in flight tells all: while its state word says idle, every object that it names is
 // put back from bank B; once it says committed, every one is carried on from bank A to bank B. Both

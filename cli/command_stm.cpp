@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// auxin stm: makes a stable memory file, says what is in it, and whether it is sound.
+// Exit status: 0 sound, 1 damage found (mended or not), 2 refused.
+#include <fmt/format.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "auxin/stm_types.h"
+#include "cli/command.h"
+#include "stmemu/transaction/recovery.h"
+#include "stmemu/transaction/survey.h"
+
+namespace auxin::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using stm::PhysicalMemory;
+
+constexpr int kStmSchema = 1;
+
+struct Options {
+  std::string file;
+  uint64_t size_bytes = uint64_t{64} << 20;
+  std::string mode = "checked";
+  std::string durability = "process";
+  bool json = false, repair = false, adopt = false;
+  std::string object;
+};
+
+std::string size_text(uint64_t bytes) {
+  if (bytes < 1024) return fmt::format("{} bytes", bytes);
+  const auto exact = static_cast<double>(bytes);
+  if (bytes < uint64_t{1} << 20) return fmt::format("{:.1f} KiB", exact / 1024);
+  return fmt::format("{:.1f} MiB", exact / (1 << 20));
+}
+
+std::string count_of(uint64_t count, const char* one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
+const char* kind_name(stm::ObjectKind kind) {
+  switch (kind) {
+    case stm::ObjectKind::kUser: return "object";
+    case stm::ObjectKind::kDescriptor: return "transaction descriptor";
+    case stm::ObjectKind::kIntents: return "intent block";
+    case stm::ObjectKind::kCatalogue: return "catalogue";
+    case stm::ObjectKind::kMemoryObject: return "memory object";
+    case stm::ObjectKind::kPort: return "port";
+    case stm::ObjectKind::kMessage: return "message";
+    case stm::ObjectKind::kTask: return "task";
+  }
+  return "unknown";
+}
+
+const char* verdict_name(stm::Verdict verdict) {
+  switch (verdict) {
+    case stm::Verdict::kSound: return "sound";
+    case stm::Verdict::kOneBad: return "one copy bad";
+    case stm::Verdict::kLost: return "lost";
+    case stm::Verdict::kInFlight: return "in flight";
+  }
+  return "unknown";
+}
+
+int create(const Options& options) {
+  stm::CreateOptions how;
+  how.bank_size_bytes = options.size_bytes;
+  how.mode = options.mode == "window"     ? stm::Mode::kWindow
+             : options.mode == "isolated" ? stm::Mode::kIsolated
+                                          : stm::Mode::kChecked;
+  how.durability =
+      options.durability == "power" ? stm::Durability::kPower : stm::Durability::kProcess;
+  const Result<bool> created = stm::create_memory(options.file, how);
+  if (!created) return refuse(created.error());
+  return print(fmt::format("{}: two banks of {}, mode {}, survives {}\n", options.file,
+                           size_text(stm::whole_pages(options.size_bytes) * stm::kPageBytes),
+                           options.mode,
+                           how.durability == stm::Durability::kPower
+                               ? "power failures"
+                               : "the death of any process"));
+}
+
+Json identity_json(const PhysicalMemory& memory) {
+  return {{"schema", kStmSchema},
+          {"file", memory.path()},
+          {"format", memory.superblock().format_version},
+          {"mode", stm::name_of(memory.mode())},
+          {"durability", stm::name_of(memory.durability())},
+          {"bank_size_bytes", memory.bank_bytes()},
+          {"bank_offsets", {0, memory.bank_bytes()}},
+          {"file_size_bytes", memory.identity().file_size_bytes},
+          {"in_use", memory.in_use()}};
+}
+
+void add_survey(const stm::Survey& survey, Json* json) {
+  json->update({{"objects", survey.objects},
+                {"object_bytes", survey.object_bytes},
+                {"own_objects", survey.own_objects},
+                {"descriptors", survey.descriptors},
+                {"free_bytes", survey.free_pages * stm::kPageBytes},
+                {"largest_free_bytes", survey.largest_free_run * stm::kPageBytes},
+                {"transactions_in_flight", survey.in_flight},
+                {"objects_in_flight", survey.in_flight_objects},
+                {"damaged", survey.damaged},
+                {"lost", survey.lost},
+                {"damage", survey.damage}});
+}
+
+std::string in_flight_text(const PhysicalMemory& memory, const stm::Survey& survey) {
+  if (survey.in_flight == 0) return "none";
+  return fmt::format("{}, with {}{}", survey.in_flight,
+                     count_of(survey.in_flight_objects, "object"),
+                     memory.in_use() ? "" : " (left by a crash; the next program to open it ends "
+                                            "them)");
+}
+
+int info(const Options& options) {
+  PhysicalMemory memory;
+  const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, true);
+  if (!mapped) return refuse(mapped.error());
+  const stm::Survey survey = stm::survey(memory);
+  const std::vector<stm::Root> roots = stm::roots(memory);
+  if (options.json) {
+    Json json = identity_json(memory);
+    add_survey(survey, &json);
+    json["roots"] = Json::array();
+    for (const stm::Root& root : roots) {
+      json["roots"].push_back({{"name", root.name},
+                               {"address", root.reference & 0xffff'ffff'ffff}});
+    }
+    return print(json.dump(2) + "\n");
+  }
+  std::string text = fmt::format(
+      "file            {}\n"
+      "format          version {}\n"
+      "mode            {}\n"
+      "survives        {}\n"
+      "banks           2 of {}\n"
+      "in use          {}\n"
+      "objects         {}, {}\n"
+      "free            {} (largest run {})\n"
+      "in flight       {}\n"
+      "damage          {}\n",
+      memory.path(), memory.superblock().format_version, stm::name_of(memory.mode()),
+      memory.durability() == stm::Durability::kPower ? "power failures"
+                                                     : "the death of any process",
+      size_text(memory.bank_bytes()), memory.in_use() ? "yes" : "no", survey.objects,
+      size_text(survey.object_bytes), size_text(survey.free_pages * stm::kPageBytes),
+      size_text(survey.largest_free_run * stm::kPageBytes), in_flight_text(memory, survey),
+      survey.damaged + survey.lost == 0
+          ? "none"
+          : fmt::format("{} (auxin stm check tells more)",
+                        count_of(survey.damaged + survey.lost, "record")));
+  for (const stm::Root& root : roots) {
+    text += fmt::format("root            {} -> {:#x}\n", root.name,
+                        root.reference & 0xffff'ffff'ffff);
+  }
+  return print(text);
+}
+
+// A memory whose second bank is cut off can't be looked at whole, only mended.
+bool is_truncated(const Options& options) {
+  const Result<stm::Identity> identity = PhysicalMemory::identify(options.file, true);
+  return identity && identity.value().truncated;
+}
+
+int report_check(const Options& options, Json json, const std::vector<std::string>& found,
+                 uint64_t damaged, uint64_t lost, bool repaired) {
+  if (options.json) {
+    json["sound"] = damaged + lost == 0;
+    json["repaired"] = repaired;
+    const int printed = print(json.dump(2) + "\n");
+    if (printed != kDone) return printed;
+  } else {
+    std::string text;
+    for (const std::string& sentence : found) text += fmt::format("  {}\n", sentence);
+    if (damaged + lost == 0) {
+      text += fmt::format("{}: sound\n", options.file);
+    } else if (lost > 0) {
+      text += fmt::format("{}: {} damaged in both banks and lost{}\n", options.file,
+                          count_of(lost, "record"),
+                          damaged > 0 ? fmt::format(", {} {}", damaged,
+                                                    repaired ? "repaired" : "damaged in one bank")
+                                      : "");
+    } else {
+      text += fmt::format("{}: {} damaged in one bank{}\n", options.file,
+                          count_of(damaged, "record"),
+                          repaired ? ", repaired from the other"
+                                   : "; auxin stm check --repair mends it from the other");
+    }
+    const int printed = print(text);
+    if (printed != kDone) return printed;
+  }
+  return damaged + lost == 0 ? kDone : kFailed;
+}
+
+int check(const Options& options) {
+  if (!options.repair && !options.adopt) {
+    if (is_truncated(options)) {
+      const std::string what = "the second bank is cut off";
+      return report_check(options, {{"schema", kStmSchema}, {"file", options.file},
+                                    {"damaged", 1}, {"lost", 0}, {"damage", {what}}},
+                          {what}, 1, 0, false);
+    }
+    PhysicalMemory memory;
+    const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, true);
+    if (!mapped) return refuse(mapped.error());
+    const stm::Survey survey = stm::survey(memory);
+    Json json = identity_json(memory);
+    add_survey(survey, &json);
+    return report_check(options, std::move(json), survey.damage, survey.damaged, survey.lost,
+                        false);
+  }
+  PhysicalMemory memory;
+  stm::AttachOptions how;
+  how.any_machine = options.adopt;
+  how.every_object = true;
+  Result<stm::Findings> findings = stm::attach(memory, options.file, how);
+  if (!findings) return refuse(findings.error());
+  if (!memory.alone()) {
+    return refuse(options.file + ": in use; what its programs open is mended as they go, a repair "
+                                 "of everything needs it alone");
+  }
+  if (options.adopt) memory.adopt();
+  Json json = identity_json(memory);
+  json.update({{"damaged", findings->repaired}, {"lost", findings->lost},
+               {"transactions_undone", findings->undone},
+               {"transactions_completed", findings->redone}, {"damage", findings->details}});
+  return report_check(options, std::move(json), findings->details, findings->repaired,
+                      findings->lost, true);
+}
+
+std::string hex_dump(const char* bytes, uint64_t size_bytes) {
+  constexpr uint64_t kRow = 16;
+  std::string text;
+  for (uint64_t at = 0; at < size_bytes; at += kRow) {
+    text += fmt::format("    {:08x} ", at);
+    std::string letters;
+    for (uint64_t column = 0; column < kRow; ++column) {
+      if (at + column >= size_bytes) {
+        text += "   ";
+        continue;
+      }
+      const auto byte = static_cast<unsigned char>(bytes[at + column]);
+      text += fmt::format(" {:02x}", byte);
+      letters += byte >= 0x20 && byte < 0x7f ? static_cast<char>(byte) : '.';
+    }
+    text += "  " + letters + "\n";
+  }
+  return text;
+}
+
+int dump(const Options& options) {
+  PhysicalMemory memory;
+  const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, true);
+  if (!mapped) return refuse(mapped.error());
+  uint64_t wanted = 0;
+  if (!options.object.empty()) {
+    size_t used = 0;
+    try {
+      wanted = std::stoull(options.object, &used, 0);
+    } catch (const std::exception&) {
+    }
+    if (used != options.object.size()) {
+      return refuse("'" + options.object + "' is not an address (a number, 0x… for hexadecimal)");
+    }
+  }
+  std::map<uint64_t, std::string> names;
+  for (const stm::Root& root : stm::roots(memory)) {
+    names[root.reference & 0xffff'ffff'ffff] = root.name;
+  }
+  Json list = Json::array();
+  std::string text = fmt::format("{:>12}  {:>10}  {:>10}  {:>8}  {:<22}  {:<12}  {}\n", "address",
+                                 "size", "type", "version", "kind", "state", "root");
+  bool found = wanted == 0;
+  const stm::Survey survey = stm::survey(memory, [&](const stm::ObjectSurvey& object) {
+    if (wanted != 0 && object.place.contents != wanted) return;
+    found = true;
+    const auto name = names.find(object.place.contents);
+    const bool good = object.verdict != stm::Verdict::kLost;
+    if (options.json) {
+      Json row = {{"address", object.place.contents},
+                  {"header", object.place.header},
+                  {"size_bytes", object.header.size_bytes()},
+                  {"type", object.header.type()},
+                  {"version", object.header.version},
+                  {"life", object.header.life()},
+                  {"kind", kind_name(object.header.kind())},
+                  {"state", verdict_name(object.verdict)}};
+      if (name != names.end()) row["root"] = name->second;
+      list.push_back(std::move(row));
+      return;
+    }
+    text += fmt::format("{:#12x}  {:>10}  {:#10x}  {:>8}  {:<22}  {:<12}  {}\n",
+                        object.place.contents, object.header.size_bytes(), object.header.type(),
+                        object.header.version, kind_name(object.header.kind()),
+                        verdict_name(object.verdict), name != names.end() ? name->second : "");
+    if (wanted != 0 && good) {
+      stm::ObjectHeader header;
+      const stm::Bank& bank =
+          good_copy(memory, memory.banks().a, object.place, &header) ? memory.banks().a
+                                                                     : memory.banks().b;
+      text += hex_dump(bank.at(object.place.contents), object.header.size_bytes());
+    }
+  });
+  if (!found) {
+    return refuse(fmt::format("{}: no object begins at {}", options.file, options.object));
+  }
+  const int printed = options.json
+                          ? print(Json{{"schema", kStmSchema}, {"objects", list}}.dump(2) + "\n")
+                          : print(text);
+  if (printed != kDone) return printed;
+  return survey.damaged + survey.lost == 0 ? kDone : kFailed;
+}
+
+CLI::App* add_part(CLI::App* stm, const char* name, const char* what,
+                   const std::shared_ptr<Options>& options, Action* action,
+                   int (*run)(const Options&)) {
+  CLI::App* part = stm->add_subcommand(name, what);
+  part->add_option("FILE", options->file, "The memory file")->required();
+  part->callback([=] { *action = [=] { return run(*options); }; });
+  return part;
+}
+
+}  // namespace
+
+void add_stm_command(CLI::App& app, Action* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("stm", "Make, describe and check a stable memory file");
+  command->require_subcommand(1);
+
+  CLI::App* part = add_part(command, "create", "Make a memory file", options, action, create);
+  part->add_option("--size", options->size_bytes,
+                   "Size of each of the two banks, e.g. 256M (default 64M)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
+  part->add_option("--mode", options->mode,
+                   "How objects that are not open are protected (default checked)")
+      ->check(CLI::IsMember({"checked", "window", "isolated"}));
+  part->add_option("--durability", options->durability,
+                   "What a commit survives: the death of any process, or a power failure too")
+      ->check(CLI::IsMember({"process", "power"}));
+
+  part = add_part(command, "info", "Say what is in it", options, action, info);
+  part->add_flag("--json", options->json, "As JSON");
+
+  part = add_part(command, "check",
+                  "Say whether it is sound (exit status 0), or damaged (1), or can't be used (2)",
+                  options, action, check);
+  part->add_flag("--json", options->json, "As JSON");
+  part->add_flag("--repair", options->repair, "Mend what one bank still knows");
+  part->add_flag("--adopt", options->adopt, "Take over a file that another machine made");
+
+  part = add_part(command, "dump", "List its objects", options, action, dump);
+  part->add_flag("--json", options->json, "As JSON");
+  part->add_option("--object", options->object, "Only the object at this address, with its bytes")
+      ->type_name("ADDRESS");
+}
+
+}  // namespace auxin::cli
