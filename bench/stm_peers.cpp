@@ -4,17 +4,16 @@
 // same tmpfs and under the same promise: a transaction is whole or absent after the process dies;
 // nothing is promised for the machine.
 //
-// What one transaction does is its shape: `64` overwrites one object of 64 bytes, `1k` one of 1024
-// bytes, `10k` ten different ones of 1024 bytes; which ones is random, out of 8192 that are made
-// beforehand. One thread. The same seed gives each peer the same objects and the same values.
+// What one transaction does is its shape (stm_workload.h). One thread. The same seed gives each
+// peer, and stm_bench, the same objects and the same values.
 //
 // Each peer is used as its experts would, with what was measured to be fastest:
 //   pmemobj  undo log: snapshot in place, memcpy, commit; without setjmp; neither msync nor flush.
 //   lmdb     one write transaction of mdb_put on an MDB_INTEGERKEY table, MDB_NOSYNC|MDB_WRITEMAP.
 //   sqlite   a prepared UPDATE, WAL, synchronous=OFF, one connection that keeps its locks.
 //
-// Afterwards the store is closed and opened again, the random choices are played once more, and
-// every object must hold what was last written to it. So the timed loop keeps no books.
+// Afterwards the store is closed and opened again, and every object must hold what was last written
+// to it.
 //
 // Exit status: 0; 1 if a peer fails or an object is wrong; 2 for wrong arguments.
 #include <dlfcn.h>
@@ -24,118 +23,22 @@
 #include <lmdb.h>
 #include <math.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <array>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <vector>
+
+#include "bench/stm_workload.h"
 
 namespace {
 
-constexpr uint32_t kObjects = 8192;
-constexpr unsigned kObjectBits = 13;
-static_assert(kObjects == 1u << kObjectBits);
-constexpr uint32_t kMaxObjectBytes = 1024;
-constexpr uint32_t kMaxWrites = 10;
-constexpr size_t kStoreBytes = size_t{64} << 20;
-constexpr double kWarmUpSeconds = 0.1;
-// The clock is read once for so many transactions.
-constexpr uint64_t kBatch = 64;
-
-struct Shape {
-  const char* name;
-  uint32_t writes;
-  uint32_t object_bytes;
-};
-constexpr Shape kShapes[] = {{"64", 1, 64}, {"1k", 1, 1024}, {"10k", kMaxWrites, 1024}};
-
-// Static and global objects are destroyed on the way out: TemporaryDirectory is one of them.
-[[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  fputs("stm_peers: ", stderr);
-  vfprintf(stderr, format, arguments);
-  fputc('\n', stderr);
-  va_end(arguments);
-  exit(1);
-}
-
-// A fresh directory, mode 0700, that goes with all its files when this object does.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(const std::string& parent) : path_(parent + "/stm-peers.XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) {
-      fail("cannot make a directory in %s: %s", parent.c_str(), strerror(errno));
-    }
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-// One object's number and the object_bytes to put there, which stay where they are.
-struct Write {
-  uint32_t object;
-  const char* bytes;
-};
-
-// The transactions of one seed, in order: which objects, and which bytes.
-class Workload {
- public:
-  Workload(const Shape& shape, uint64_t seed) : writes_(shape.writes), state_(seed) {
-    uint64_t noise = 1;
-    for (size_t at = 0; at < noise_.size(); at += sizeof(uint64_t)) {
-      const uint64_t word = splitmix(&noise);
-      memcpy(&noise_[at], &word, sizeof word);
-    }
-  }
-
-  // Fills in as many writes as the shape has. Their objects differ.
-  void next(Write* writes) {
-    for (uint32_t n = 0; n < writes_;) {
-      writes[n].object = static_cast<uint32_t>(splitmix(&state_) >> (64 - kObjectBits));
-      bool again = false;
-      for (uint32_t m = 0; m < n; ++m) again |= writes[m].object == writes[n].object;
-      if (again) continue;
-      writes[n++].bytes = &noise_[(written_++ % kValues) * kValueStep];
-    }
-  }
-
- private:
-  // So many values, each a cache line further along in the noise: they fit the first-level cache.
-  static constexpr size_t kValues = 256;
-  static constexpr size_t kValueStep = 64;
-
-  static uint64_t splitmix(uint64_t* state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-  }
-
-  uint32_t writes_;
-  uint64_t state_;
-  uint64_t written_ = 0;
-  alignas(64) std::array<char, kValues * kValueStep + kMaxObjectBytes> noise_;
-};
+using namespace auxin::bench;
 
 enum class Open { kCreate, kExisting };
 
@@ -390,51 +293,6 @@ class SqlitePeer {
   sqlite3_stmt* select_;
 };
 
-double now_seconds() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-struct Count {
-  uint64_t transactions = 0;
-  double seconds = 0;
-};
-
-template <typename Peer>
-Count run_for(Peer& peer, Workload& workload, double seconds) {
-  Write writes[kMaxWrites];
-  Count count;
-  const double begin = now_seconds();
-  do {
-    for (uint64_t n = 0; n < kBatch; ++n) {
-      workload.next(writes);
-      peer.transact(writes);
-    }
-    count.transactions += kBatch;
-    count.seconds = now_seconds() - begin;
-  } while (count.seconds < seconds);
-  return count;
-}
-
-// Plays so many transactions again, on paper, and compares every object.
-template <typename Peer>
-void verify(Peer& peer, const Shape& shape, uint64_t seed, uint64_t transactions) {
-  const std::string zero(shape.object_bytes, '\0');
-  std::vector<const char*> expected(kObjects, zero.data());
-  Workload workload(shape, seed);
-  Write writes[kMaxWrites];
-  for (uint64_t n = 0; n < transactions; ++n) {
-    workload.next(writes);
-    for (uint32_t m = 0; m < shape.writes; ++m) expected[writes[m].object] = writes[m].bytes;
-  }
-  for (uint32_t object = 0; object < kObjects; ++object) {
-    if (!peer.holds(object, expected[object])) {
-      fail("object %u does not hold the last value written to it", object);
-    }
-  }
-}
-
 struct Arguments {
   std::string_view peer;
   const Shape* shape = nullptr;
@@ -496,9 +354,7 @@ Arguments parse(int argc, char** argv) {
         arguments.peer = optarg;
         break;
       case 's':
-        for (const Shape& shape : kShapes) {
-          if (strcmp(shape.name, optarg) == 0) arguments.shape = &shape;
-        }
+        arguments.shape = shape_named(optarg);
         break;
       case 'd':
         arguments.directory = optarg;

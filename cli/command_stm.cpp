@@ -3,6 +3,9 @@
 // auxin stm: makes a stable memory file, says what is in it, and whether it is sound.
 // Exit status: 0 sound, 1 damage found (mended or not), 2 refused.
 #include <fmt/format.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <map>
 #include <memory>
@@ -10,6 +13,7 @@
 
 #include "auxin/stm_types.h"
 #include "cli/command.h"
+#include "stmemu/isolated/controller.h"
 #include "stmemu/transaction/recovery.h"
 #include "stmemu/transaction/survey.h"
 
@@ -26,7 +30,7 @@ struct Options {
   uint64_t size_bytes = uint64_t{64} << 20;
   std::string mode = "checked";
   std::string durability = "process";
-  bool json = false, repair = false, adopt = false;
+  bool json = false, repair = false, adopt = false, spin = false;
   std::string object;
 };
 
@@ -218,6 +222,7 @@ int check(const Options& options) {
   stm::AttachOptions how;
   how.any_machine = options.adopt;
   how.every_object = true;
+  how.controller = true;  // an isolated memory is mended by whoever could be its controller
   Result<stm::Findings> findings = stm::attach(memory, options.file, how);
   if (!findings) return refuse(findings.error());
   if (!memory.alone()) {
@@ -316,6 +321,30 @@ int dump(const Options& options) {
   return survey.damaged + survey.lost == 0 ? kDone : kFailed;
 }
 
+stm::Controller* serving = nullptr;
+
+void stop_serving(int) { serving->stop(); }
+
+int serve(const Options& options) {
+  stm::ControllerOptions how;
+  how.spin = options.spin;
+  Result<std::unique_ptr<stm::Controller>> controller =
+      stm::Controller::make(options.file, how);
+  if (!controller) return refuse(controller.error());
+  serving = controller.value().get();
+  struct sigaction action = {};
+  action.sa_handler = stop_serving;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaction(number, &action, nullptr);
+  for (const std::string& sentence : serving->findings().details) {
+    fmt::print(stderr, "auxin: {}: {}\n", options.file, sentence);
+  }
+  const int printed = print(fmt::format("{}: serving (pid {})\n", options.file, getpid()));
+  if (printed != kDone) return printed;
+  fflush(stdout);
+  serving->run();
+  return kDone;
+}
+
 CLI::App* add_part(CLI::App* stm, const char* name, const char* what,
                    const std::shared_ptr<Options>& options, Action* action,
                    int (*run)(const Options&)) {
@@ -353,6 +382,11 @@ void add_stm_command(CLI::App& app, Action* action) {
   part->add_flag("--json", options->json, "As JSON");
   part->add_flag("--repair", options->repair, "Mend what one bank still knows");
   part->add_flag("--adopt", options->adopt, "Take over a file that another machine made");
+
+  part = add_part(command, "serve", "Be the controller of an isolated memory, until a signal",
+                  options, action, serve);
+  part->add_flag("--spin", options->spin,
+                 "Never sleep: the shortest commits, for a whole processor");
 
   part = add_part(command, "dump", "List its objects", options, action, dump);
   part->add_flag("--json", options->json, "As JSON");

@@ -11,11 +11,13 @@ target_compile_options(auxin_warnings INTERFACE
 # Room code is included as "room/file.h" from the top of the tree.
 function(auxin_room name)
   add_library(auxin_${name} STATIC ${ARGN})
-  target_include_directories(auxin_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/include)
+  target_include_directories(auxin_${name} PUBLIC
+    "$<BUILD_INTERFACE:${CMAKE_SOURCE_DIR};${CMAKE_SOURCE_DIR}/include>")
   target_compile_options(auxin_${name} PRIVATE
     -fvisibility=hidden -fvisibility-inlines-hidden -ftls-model=initial-exec -fno-plt
     -fno-omit-frame-pointer)
-  target_link_libraries(auxin_${name} PRIVATE auxin_warnings PUBLIC Threads::Threads)
+  target_link_libraries(auxin_${name} PRIVATE $<BUILD_INTERFACE:auxin_warnings>
+                        PUBLIC Threads::Threads)
   if(AUXIN_KILL_POINTS)
     target_compile_definitions(auxin_${name} PUBLIC AUXIN_KILL_POINTS=1)
   endif()

@@ -32,13 +32,26 @@ target_include_directories(auxin_headers INTERFACE
 install(TARGETS auxin_headers EXPORT AuxinTargets)
 set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/Auxin)
 install(EXPORT AuxinTargets NAMESPACE Auxin:: DESTINATION ${package_directory})
+
+# The Stable Transactional Memory (<auxin/stm.h>): find_package(auxin), auxin::stmemu; or
+# pkg-config auxin-stmemu.
+if(TARGET auxin_stmemu)
+  set_target_properties(auxin_stmemu PROPERTIES EXPORT_NAME stmemu)
+  target_include_directories(auxin_stmemu INTERFACE
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  install(TARGETS auxin_stmemu EXPORT AuxinStmTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT AuxinStmTargets NAMESPACE auxin:: DESTINATION ${package_directory})
+endif()
 configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/AuxinConfig.cmake.in ${CMAKE_BINARY_DIR}/AuxinConfig.cmake
   INSTALL_DESTINATION ${package_directory})
 write_basic_package_version_file(
   ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/AuxinConfig.cmake ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/auxin-config.cmake
         DESTINATION ${package_directory})
+install(FILES ${CMAKE_BINARY_DIR}/AuxinConfigVersion.cmake DESTINATION ${package_directory}
+        RENAME auxin-config-version.cmake)
 
 # The prefix may be another one at installation (--prefix, DESTDIR, the package): it is told from
 # where auxin.pc itself is found, if that is below the prefix at all.
@@ -55,8 +68,15 @@ if(IS_ABSOLUTE ${CMAKE_INSTALL_INCLUDEDIR})
 else()
   set(pkgconfig_include_directory "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 endif()
-configure_file(${CMAKE_CURRENT_LIST_DIR}/auxin.pc.in ${CMAKE_BINARY_DIR}/auxin.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/auxin.pc DESTINATION ${pkgconfig_directory})
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  set(pkgconfig_library_directory ${CMAKE_INSTALL_LIBDIR})
+else()
+  set(pkgconfig_library_directory "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+endif()
+foreach(name auxin auxin-stmemu)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_directory})
+endforeach()
 
 # cpack -G DEB
 set(CPACK_GENERATOR DEB)

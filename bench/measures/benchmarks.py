@@ -4,7 +4,6 @@
 A benchmark is a function of the Options that returns a Result; the registry at the end is the list
 that `scripts/bench --list` prints, in its order.
 """
-import dataclasses
 import json
 import pathlib
 import random
@@ -16,51 +15,8 @@ import os
 
 from harness import paths, processes, server, stock_load
 
-from . import bank, pairs
-
-
-@dataclasses.dataclass
-class Options:
-    seconds: float      # of one measurement
-    count: int          # pairs of a benchmark
-    kills: int
-    log: object         # called with a line of progress
-
-
-@dataclasses.dataclass
-class Result:
-    value: float
-    unit: str
-    target: str
-    reference: float = None
-    ratio: float = None
-    spread: float = None
-    met: bool = None
-    detail: str = ""
-
-
-def of_ratios(measured, unit, at_least=None, at_most=None, detail=""):
-    """A Result from pairs (value, reference)."""
-    ratio = pairs.ratio_interval(measured)
-    target = f">= {at_least} x" if at_least is not None else f"<= {at_most} x"
-    return Result(
-        value=statistics.median(value for value, _ in measured), unit=unit, target=target,
-        reference=statistics.median(reference for _, reference in measured), ratio=ratio.middle,
-        spread=ratio.spread, met=pairs.reaches(ratio, at_least, at_most),
-        detail=f"95 % of ratios {ratio.low:.3f} .. {ratio.high:.3f} {detail}".strip())
-
-
-def of_differences(measured, unit, at_most, detail=""):
-    """A Result from pairs (value, reference) whose difference has a limit."""
-    difference = pairs.interval([value - reference for value, reference in measured])
-    value = statistics.median(value for value, _ in measured)
-    reference = statistics.median(reference for _, reference in measured)
-    return Result(
-        value=value, unit=unit, target=f"<= native + {at_most} {unit}", reference=reference,
-        ratio=value / reference, spread=(difference.high - difference.low) / 2 / reference,
-        met=difference.low <= at_most,
-        detail=f"difference {difference.middle:.2f} {unit}, 95 % {difference.low:.2f} .. "
-               f"{difference.high:.2f} {detail}".strip())
+from . import bank, pairs, stm
+from .results import Options, Result, of_differences, of_ratios  # noqa: F401
 
 
 # --- locks ---
@@ -304,6 +260,7 @@ BENCHMARKS = {
     "failover": failover,
     "ordered-share": ordered_share,
     "memory": memory,
+    **stm.BENCHMARKS,
 }
 
 DESCRIPTIONS = {
@@ -321,4 +278,5 @@ DESCRIPTIONS = {
     "failover": "time to the first reply after SIGKILL of the leader",
     "ordered-share": "ordered synchronisation calls of a deposit",
     "memory": "private memory of an idle leader over the plain server's",
+    **stm.DESCRIPTIONS,
 }

@@ -82,7 +82,7 @@ TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
   const std::vector<std::vector<std::string>> commands = {
       {},       {"run"}, {"status"},        {"locks"},       {"stop"},
       {"config"}, {"stm"}, {"stm", "create"}, {"stm", "info"}, {"stm", "check"},
-      {"stm", "dump"}};
+      {"stm", "dump"}, {"stm", "serve"}};
   for (std::vector<std::string> words : commands) {
     words.push_back("--help");
     const Done help = auxin_done(words);

@@ -23,6 +23,8 @@
 // it, until it ends. One thread has at most one transaction at a time, its current one.
 #pragma once
 
+#include <setjmp.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -40,7 +42,9 @@ namespace auxin::stm {
 
 class Activation;
 class MemoryCore;
+class StableNode;
 class Transaction;
+class Inside;  // of the library's own parts
 
 // Something could not be done. If the status is a violation (is_violation) and the memory was
 // opened with Policy::kAbort, the transaction has been aborted already.
@@ -71,6 +75,10 @@ struct OpenMemory {
 struct MemoryReport {
   Mode mode;
   Durability durability;
+  // What catches accesses: "library", "userfaultfd", "mprotect" or "controller".
+  std::string guard;
+  // Who stores into the banks: "direct", "protection key", "system call" or "controller".
+  std::string stores;
   uint64_t bank_size_bytes;
   uint64_t free_bytes;         // in whole pages
   uint64_t repairs;            // damaged copies mended since the first process attached
@@ -89,7 +97,8 @@ class Memory {
   // Attaches. Whoever comes first recovers what a crash left, whoever comes later ends what dead
   // threads left. Blocks while another process attaches. kRefused, kUnreachable.
   static Memory open(const std::string& path, const OpenMemory& how = {});
-  // The one that transactions use which are not told: the first that was opened and is not closed.
+  // The one that transactions use which are not told: the first that was opened and is not closed;
+  // in a stable task (stm_entities.h) the task's own.
   static Memory current();
 
   Memory() = default;
@@ -98,6 +107,7 @@ class Memory {
   void close();
 
   MemoryReport report() const;
+  Mode mode() const;
   const std::string& path() const;
   // Whether `pointer` is into this memory's objects, as this process sees them.
   bool contains(const void* pointer) const;
@@ -105,10 +115,14 @@ class Memory {
   void* at_address(uint64_t address) const;
 
  private:
+  friend class Inside;
+  friend class StableNode;
   friend class Transaction;
-  explicit Memory(std::shared_ptr<MemoryCore> core) : core_(std::move(core)) {}
+  explicit Memory(std::shared_ptr<MemoryCore> core, uint64_t realm = 0)
+      : core_(std::move(core)), realm_(realm) {}
 
   std::shared_ptr<MemoryCore> core_;
+  uint64_t realm_ = 0;  // of a memory object (stm_entities.h); 0: the physical memory itself
 };
 
 // An object of the stable memory (paper 001, §4.1). Inherit from it; make with `new` and destroy
@@ -154,6 +168,27 @@ void close_quietly(void* object) noexcept;
 void demand_open(const void* object, bool for_change);
 void* object_at(uint64_t address);
 void back_off(int attempt);                    // lets the other transaction go on
+bool faults(const Memory& memory);             // trespassing gives a signal (mode kWindow)
+bool show_again(Transaction& transaction, uint64_t address, bool writing);
+void abort_quietly(Transaction& transaction);
+
+// Where the thread goes on after it has trespassed (mode kWindow).
+class Landing {
+ public:
+  Landing();
+  ~Landing();
+  Landing(const Landing&) = delete;
+  Landing& operator=(const Landing&) = delete;
+  [[noreturn]] void trespassed(Status status, const std::string& why);
+  [[noreturn]] void raise() const;
+
+  sigjmp_buf place;
+
+ private:
+  Landing* outer_;
+  Status status_ = Status::kOk;
+  char why_[200] = {};
+};
 uint64_t packed_reference(const void* object); // of one that is open
 
 constexpr uint32_t hash_of(const char* text) {
@@ -322,6 +357,7 @@ class Transaction {
   static Transaction* current();
 
  private:
+  friend class Inside;
   friend void* detail::allocate(std::size_t, uint32_t);
   friend void detail::destroy(void*);
   friend void detail::open(void*, bool, uint64_t, const uint16_t*);
@@ -330,17 +366,23 @@ class Transaction {
   friend void detail::demand_open(const void*, bool);
   friend void* detail::object_at(uint64_t);
   friend uint64_t detail::packed_reference(const void*);
+  friend bool detail::show_again(Transaction&, uint64_t, bool);
+  friend void detail::abort_quietly(Transaction&);
 
   void demand_current() const;
   void check(Status status);
+  [[noreturn, gnu::cold]] void refused(Status status);
+  void begin_anew();
   void ended() noexcept;
   uint64_t raw_root(const std::string& name);
   void set_raw_root(const std::string& name, uint64_t reference);
 
   std::shared_ptr<MemoryCore> core_;
   Activation* activation_ = nullptr;  // while active; the thread's own
+  Activation* last_ = nullptr;        // of thread `thread_`, for the next Begin
   uint64_t thread_ = 0;               // which thread began it
   uint64_t descriptor_ = 0;           // 0: one of the memory's own
+  uint64_t realm_ = 0;                // Memory::realm_
   bool current_memory_ = false;       // look for the memory at Begin
 };
 
@@ -365,27 +407,48 @@ class TransactionGuard {
   bool ended_ = false;
 };
 
+namespace detail {
+
+template <typename Body>
+auto attempt(Transaction& transaction, Body& body) {
+  TransactionGuard guard(transaction);
+  if constexpr (std::is_void_v<decltype(body(transaction))>) {
+    body(transaction);
+    guard.commit();
+  } else {
+    auto result = body(transaction);
+    guard.commit();
+    return result;
+  }
+}
+
+template <typename Body>
+auto attempt_with_landing(Transaction& transaction, Body& body) {
+  Landing landing;
+  if (sigsetjmp(landing.place, 0) != 0) landing.raise();
+  return attempt(transaction, body);
+}
+
+}  // namespace detail
+
 // Runs `body(transaction)` in a transaction of `memory` and commits; after a conflict aborts and
 // tries again, up to `attempts` times. What `body` throws aborts and is thrown on.
+//
+// In mode kWindow, where raw pointers are caught: if `body` touches stable memory that is not open
+// (Policy::kAbort), the transaction is aborted and this fails with kNotOpen. `body` ends at the
+// very instruction; destructors of its own objects do not run.
 template <typename Body>
 auto atomically(const Memory& memory, Body&& body, int attempts = 1000) {
   Transaction transaction(memory);
+  const bool faults = detail::faults(memory);
   for (int attempt = 1;; ++attempt) {
     try {
-      TransactionGuard guard(transaction);
-      if constexpr (std::is_void_v<decltype(body(transaction))>) {
-        body(transaction);
-        guard.commit();
-        return;
-      } else {
-        auto result = body(transaction);
-        guard.commit();
-        return result;
-      }
+      return faults ? detail::attempt_with_landing(transaction, body)
+                    : detail::attempt(transaction, body);
     } catch (const Failure& failure) {
       if (!failure.retryable() || attempt >= attempts) throw;
-      detail::back_off(attempt);
     }
+    detail::back_off(attempt);
   }
 }
 

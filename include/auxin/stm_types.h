@@ -42,6 +42,7 @@ enum class Status : uint8_t {
   kNotActive,      // not begun, or ended already
   kNested,         // begun already
   kWrongThread,    // a transaction belongs to the thread that began it
+  kNoRight,        // the task has no such right to the port or memory, or that is no more
   // Limits.
   kEmpty,          // an object of size 0
   kTooLarge,       // larger than the memory could ever hold
@@ -52,6 +53,7 @@ enum class Status : uint8_t {
   kDetached,       // the memory is closed here, or this process is a fork of the one that opened it
   kUnreachable,    // isolated mode: no controller answers
   kRefused,        // the file is not one that can be used; the message says why
+  kStandby,        // the memory is another processor's now (stm_node.h)
 };
 
 // A word for each, as the command prints it.

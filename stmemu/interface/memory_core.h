@@ -13,8 +13,13 @@
 
 namespace auxin::stm {
 
-class MemoryCore {
+class MemoryCore : public std::enable_shared_from_this<MemoryCore> {
  public:
+  MemoryCore() = default;
+  ~MemoryCore();
+  MemoryCore(const MemoryCore&) = delete;
+  MemoryCore& operator=(const MemoryCore&) = delete;
+
   PhysicalMemory physical;
   Policy policy = Policy::kAbort;
   std::vector<std::string> found;  // what recovery found when this process attached

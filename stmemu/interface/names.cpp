@@ -33,6 +33,7 @@ const char* name_of(Status status) {
     case Status::kNotActive: return "not active";
     case Status::kNested: return "nested";
     case Status::kWrongThread: return "wrong thread";
+    case Status::kNoRight: return "no right";
     case Status::kEmpty: return "empty";
     case Status::kTooLarge: return "too large";
     case Status::kFull: return "full";
@@ -41,6 +42,7 @@ const char* name_of(Status status) {
     case Status::kDetached: return "detached";
     case Status::kUnreachable: return "unreachable";
     case Status::kRefused: return "refused";
+    case Status::kStandby: return "standby";
   }
   return "unknown";
 }

@@ -2,9 +2,11 @@
 #include "stmemu/interface/thread_activations.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
+
+#include "stmemu/transaction/contexts.h"
 
 namespace auxin::stm {
 namespace {
@@ -12,7 +14,13 @@ namespace {
 constinit std::atomic<uint64_t> forks{0};
 constinit std::atomic<uint64_t> threads{0};
 
-void count_fork() { forks.fetch_add(1, std::memory_order_relaxed); }
+// In the child, which has one thread: what its parent's transactions left behind is not its own.
+void count_fork() {
+  forks.fetch_add(1, std::memory_order_relaxed);
+  this_thread = {};
+}
+
+uint64_t next_number() { return threads.fetch_add(1, std::memory_order_relaxed) + 1; }
 
 }  // namespace
 
@@ -27,8 +35,7 @@ ThreadActivations& ThreadActivations::mine() {
   return activations;
 }
 
-ThreadActivations::ThreadActivations()
-    : thread(threads.fetch_add(1, std::memory_order_relaxed) + 1), forks_(fork_count()) {}
+ThreadActivations::ThreadActivations() : forks_(fork_count()) {}
 
 ThreadActivations::~ThreadActivations() {
   if (forks_ != fork_count()) forget_the_parents();
@@ -41,13 +48,13 @@ void ThreadActivations::forget_the_parents() {
     static_cast<void>(new std::shared_ptr<MemoryCore>(std::move(entry.core)));
   }
   entries_.clear();
-  current = nullptr;
   forks_ = fork_count();
 }
 
 Status ThreadActivations::take(const std::shared_ptr<MemoryCore>& core, Activation** activation,
                                std::string* why) {
   if (forks_ != fork_count()) forget_the_parents();
+  if (this_thread.number == 0) this_thread.number = next_number();
   if (core->forks != forks_) {
     *why = "this memory was opened by the parent of this process; open it again here";
     return Status::kDetached;
@@ -63,9 +70,15 @@ Status ThreadActivations::take(const std::shared_ptr<MemoryCore>& core, Activati
   }
   drop_unused();
   std::unique_ptr<Activation> made;
-  const Status status = Activation::make(core->physical, &made);
+  // On standby no context is taken, so none that a dead processor left: its node ends those.
+  const uint64_t holder = core->physical.board().node.holder.load(std::memory_order_acquire);
+  const Status status = HolderWord::admits(holder, static_cast<uint32_t>(getpid()))
+                            ? Activation::make(core->physical, &made)
+                            : Status::kStandby;
   if (status != Status::kOk) {
-    *why = status == Status::kBusy
+    *why = status == Status::kStandby
+               ? why_standby(holder)
+           : status == Status::kBusy
                ? "all " + std::to_string(kContexts) +
                      " contexts of the memory are in use: too many threads run transactions in it"
                : "there is no room for another transaction's descriptor";
@@ -78,12 +91,17 @@ Status ThreadActivations::take(const std::shared_ptr<MemoryCore>& core, Activati
 }
 
 void ThreadActivations::drop_unused() {
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
-                                [](const Entry& entry) {
-                                  return entry.core.use_count() == 1 &&
-                                         !entry.activation->active();
-                                }),
-                 entries_.end());
+  const auto unused = [](const Entry& entry) {
+    return entry.core.use_count() == 1 && !entry.activation->active();
+  };
+  for (size_t index = 0; index < entries_.size();) {
+    if (!unused(entries_[index])) {
+      ++index;
+      continue;
+    }
+    entries_[index].activation.reset();  // before its memory goes
+    entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(index));
+  }
 }
 
 }  // namespace auxin::stm

@@ -14,6 +14,14 @@ namespace auxin::stm {
 
 class Transaction;
 
+// What every operation asks of the calling thread. Without a constructor, so that there is nothing
+// to be looked at before it can be read.
+struct ThisThread {
+  Transaction* current;  // the thread's current transaction
+  uint64_t number;       // never another's; 0: none yet, or none since this process was forked
+};
+inline thread_local constinit ThisThread this_thread{};
+
 class ThreadActivations {
  public:
   // The calling thread's.
@@ -24,9 +32,6 @@ class ThreadActivations {
   Status take(const std::shared_ptr<MemoryCore>& core, Activation** activation, std::string* why);
   // Gives back those of memories that nobody else holds on to any more.
   void drop_unused();
-
-  Transaction* current = nullptr;   // the thread's current transaction
-  uint64_t thread = 0;              // its number, never another's
 
  private:
   struct Entry {

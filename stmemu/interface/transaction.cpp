@@ -8,6 +8,7 @@
 
 #include "auxin/stm.h"
 #include "stmemu/interface/thread_activations.h"
+#include "stmemu/memory/realm.h"
 #include "stmemu/transaction/catalogue.h"
 
 namespace auxin::stm {
@@ -32,25 +33,33 @@ uint64_t offset_in(const MemoryCore& core, const void* object) {
   return static_cast<uint64_t>(static_cast<const char*>(object) - core.physical.view());
 }
 
-Transaction& demand_transaction(const char* deed) {
-  Transaction* transaction = ThreadActivations::mine().current;
-  if (transaction == nullptr) {
-    detail::raise(Status::kNotActive, std::string(deed) +
-                                          " outside of a transaction: this thread has none that "
-                                          "is active");
-  }
+[[noreturn, gnu::cold, gnu::noinline]] void refuse_outside(const char* deed) {
+  detail::raise(Status::kNotActive, std::string(deed) +
+                                        " outside of a transaction: this thread has none that is "
+                                        "active");
+}
+
+inline Transaction& demand_transaction(const char* deed) {
+  Transaction* transaction = this_thread.current;
+  if (__builtin_expect(transaction == nullptr, 0)) refuse_outside(deed);
   return *transaction;
+}
+
+void demand_realm(const PhysicalMemory& physical, uint64_t realm) {
+  MemoryObjectRecord record;
+  if (realm_lives(physical, realm, &record)) return;
+  detail::raise(Status::kNoRight, "the stable memory object is no more");
 }
 
 }  // namespace
 
 // --- Transaction ---
 
-Transaction::Transaction() : Transaction(Memory()) {
-  current_memory_ = core_ == nullptr;
-}
+Transaction::Transaction() : Transaction(Memory()) { current_memory_ = core_ == nullptr; }
 
-Transaction::Transaction(const Memory& memory) : core_(memory.core_) {
+Transaction::Transaction(const Memory& memory)
+    : core_(memory.core_ != nullptr ? memory.core_->shared_from_this() : nullptr),
+      realm_(memory.realm_) {
   if (__builtin_expect(made.place != this, 1)) return;
   // Made by new: the descriptor is where the making transaction is, whatever memory was named.
   descriptor_ = made.descriptor;
@@ -59,7 +68,7 @@ Transaction::Transaction(const Memory& memory) : core_(memory.core_) {
 }
 
 Transaction::~Transaction() {
-  if (active() && ThreadActivations::mine().thread == thread_) {
+  if (active() && this_thread.number == thread_) {
     static_cast<void>(activation_->abort());
     ended();
   }
@@ -98,39 +107,58 @@ void Transaction::Forget::operator()(Transaction* transaction) const {
 }
 
 void Transaction::Begin() {
-  ThreadActivations& mine = ThreadActivations::mine();
   if (__builtin_expect(active(), 0)) {
     detail::raise(Status::kNested, "this transaction has begun already");
   }
-  if (__builtin_expect(mine.current != nullptr, 0) && mine.current->active()) {
+  if (__builtin_expect(this_thread.current != nullptr, 0) && this_thread.current->active()) {
     detail::raise(Status::kNested, "this thread is in a transaction already; commit or abort it "
                                    "first");
   }
+  // Most often the thread begins again what it began last: its activation is there as long as the
+  // memory is held on to, which `core_` does.
+  if (__builtin_expect(last_ != nullptr && thread_ == this_thread.number && !last_->active() &&
+                           !last_->wants_descriptor(descriptor_), 1)) {
+    const Status status = last_->begin();
+    if (__builtin_expect(status != Status::kOk, 0)) detail::raise(status, last_->message());
+    activation_ = last_;
+    this_thread.current = this;
+    return;
+  }
+  begin_anew();
+}
+
+void Transaction::begin_anew() {
   if (current_memory_) {
-    core_ = Memory::current().core_;
-    if (core_ == nullptr) {
+    const Memory memory = Memory::current();
+    if (memory) {
+      core_ = memory.core_->shared_from_this();
+      realm_ = memory.realm_;
+    } else {
       detail::raise(Status::kDetached, "no stable memory is open: Memory::open comes first");
     }
   }
   if (core_ == nullptr) detail::raise(Status::kDetached, "the transaction's memory was closed");
   Activation* activation = nullptr;
   std::string why;
-  Status status = mine.take(core_, &activation, &why);
+  Status status = ThreadActivations::mine().take(core_, &activation, &why);
   if (status != Status::kOk) detail::raise(status, why);
   if (__builtin_expect(activation->wants_descriptor(descriptor_), 0)) {
     status = activation->use_descriptor(descriptor_);
   }
+  if (__builtin_expect(realm_ != 0, 0)) demand_realm(core_->physical, realm_);
+  activation->set_realm(realm_);
   if (status == Status::kOk) status = activation->begin();
   if (__builtin_expect(status != Status::kOk, 0)) detail::raise(status, activation->message());
   activation_ = activation;
-  thread_ = mine.thread;
-  mine.current = this;
+  thread_ = this_thread.number;
+  this_thread.current = this;
+  // The current memory may be another one at the next Begin.
+  last_ = current_memory_ ? nullptr : activation;
 }
 
 void Transaction::ended() noexcept {
   activation_ = nullptr;
-  ThreadActivations& mine = ThreadActivations::mine();
-  if (mine.current == this) mine.current = nullptr;
+  if (this_thread.current == this) this_thread.current = nullptr;
 }
 
 void Transaction::demand_current() const {
@@ -138,15 +166,17 @@ void Transaction::demand_current() const {
     detail::raise(Status::kNotActive, "the transaction is not active: Begin comes first, and "
                                       "Commit or Abort ends it");
   }
-  const ThreadActivations& mine = ThreadActivations::mine();
-  if (__builtin_expect(mine.thread != thread_, 0)) {
+  if (__builtin_expect(this_thread.number != thread_, 0)) {
     detail::raise(Status::kWrongThread, "a transaction is used by the thread that began it");
   }
 }
 
 // A violation has aborted the transaction (Activation::fail): the handle is told.
 void Transaction::check(Status status) {
-  if (__builtin_expect(status == Status::kOk, 1)) return;
+  if (__builtin_expect(status != Status::kOk, 0)) refused(status);
+}
+
+void Transaction::refused(Status status) {
   const std::string why = activation_->message();
   if (!activation_->active()) ended();
   detail::raise(status, why);
@@ -197,7 +227,7 @@ uint64_t Transaction::size_of(const void* object) {
 uint64_t Transaction::raw_root(const std::string& name) {
   demand_current();
   uint64_t reference = 0;
-  check(read_root(*activation_, name, &reference));
+  check(read_root(*activation_, name, &reference, realm_));
   return reference;
 }
 
@@ -206,11 +236,11 @@ void Transaction::set_raw_root(const std::string& name, uint64_t reference) {
   if (name.empty() || name.size() > kLongestRootName) {
     detail::raise(Status::kTooLarge, "the name of a root has 1 to 47 bytes");
   }
-  check(write_root(*activation_, name, reference));
+  check(write_root(*activation_, name, reference, realm_));
 }
 
 Transaction* Transaction::current() {
-  Transaction* transaction = ThreadActivations::mine().current;
+  Transaction* transaction = this_thread.current;
   return transaction != nullptr && transaction->active() ? transaction : nullptr;
 }
 
@@ -281,6 +311,17 @@ uint64_t packed_reference(const void* object) {
   transaction.check(transaction.activation_->describe(address, &size_bytes, &life));
   return address | static_cast<uint64_t>(life) << 48;
 }
+
+bool show_again(Transaction& transaction, uint64_t address, bool writing) {
+  return transaction.activation_->show_again(address, writing);
+}
+
+void abort_quietly(Transaction& transaction) {
+  static_cast<void>(transaction.activation_->abort());
+  transaction.ended();
+}
+
+bool faults(const Memory& memory) { return memory.mode() == Mode::kWindow; }
 
 void back_off(int attempt) {
   if (attempt < 4) {

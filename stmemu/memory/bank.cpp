@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stores by system call, and fences that reach the disk. Neither can be let fail: what follows such
+// Stores past a guard, and fences that reach the disk. Neither can be let fail: what follows such
 // a store depends on it, so a failure halts the process, and the memory is as after a crash.
 #include "stmemu/memory/bank.h"
 
@@ -8,10 +8,16 @@
 #include <unistd.h>
 
 #include "stmemu/check.h"
+#include "stmemu/protection/store_guard.h"
 
 namespace auxin::stm {
 
-void Bank::store_by_call(uint64_t offset, const void* from, size_t size_bytes) {
+void Bank::store_guarded(uint64_t offset, const void* from, size_t size_bytes) {
+  if (guarded_ != nullptr) {
+    const StoreAllowance allowance(key_);
+    memcpy(guarded_ + offset, from, size_bytes);
+    return;
+  }
   const char* bytes = static_cast<const char*>(from);
   for (size_t done = 0; done < size_bytes;) {
     const ssize_t written = pwrite(fd_, bytes + done, size_bytes - done,

@@ -31,10 +31,13 @@ void bank_step(int bank, uint64_t offset, uint64_t value);
 class Bank {
  public:
   Bank() = default;
-  // `base` maps the bank at least for reading; with `direct`, for writing too. Otherwise stores go
-  // to `fd` at `file_offset`.
-  Bank(int number, char* base, bool direct, int fd, uint64_t file_offset)
-      : base_(base), file_offset_(file_offset), fd_(fd), number_(number), direct_(direct) {}
+  // `base` maps the bank for reading and writing.
+  Bank(int number, char* base) : base_(base), number_(number), direct_(true) {}
+  // `base` maps it for reading; stores go to `guarded`, which is mapped under the protection key
+  // `key`, or, if that is null, to `fd` at `file_offset`.
+  Bank(int number, char* base, char* guarded, int key, int fd, uint64_t file_offset)
+      : base_(base), guarded_(guarded), file_offset_(file_offset), fd_(fd), key_(key),
+        number_(number) {}
 
   const char* at(uint64_t offset) const { return base_ + offset; }
   uint64_t word(uint64_t offset) const {
@@ -50,7 +53,7 @@ class Bank {
     if (__builtin_expect(direct_, 1)) {
       __atomic_store_n(reinterpret_cast<uint64_t*>(base_ + offset), value, __ATOMIC_RELAXED);
     } else {
-      store_by_call(offset, &value, sizeof(value));
+      store_word_guarded(offset, value);
     }
   }
 
@@ -58,8 +61,17 @@ class Bank {
   // processor would wait for its stores).
   template <size_t kWords>
   void store_words(uint64_t offset, const uint64_t* from) {
+#ifdef AUXIN_STORE_STEPS
+    store(offset, from, kWords * sizeof(uint64_t));
+#else
     if (__builtin_expect(!direct_, 0)) return store(offset, from, kWords * sizeof(uint64_t));
-    for (size_t word = 0; word < kWords; ++word) store_word(offset + word * 8, from[word]);
+    auto* const to = reinterpret_cast<uint64_t*>(base_ + offset);
+#pragma GCC unroll 8
+    for (size_t word = 0; word < kWords; ++word) {
+      __atomic_store_n(to + word, __atomic_load_n(from + word, __ATOMIC_RELAXED),
+                       __ATOMIC_RELAXED);
+    }
+#endif
   }
 
   // May be torn between any two of its words.
@@ -74,19 +86,55 @@ class Bank {
     if (__builtin_expect(direct_, 1)) {
       memcpy(base_ + offset, from, size_bytes);
     } else {
-      store_by_call(offset, from, size_bytes);
+      store_guarded(offset, from, size_bytes);
     }
 #endif
   }
 
  private:
-  void store_by_call(uint64_t offset, const void* from, size_t size_bytes);
+  friend class Banks;
+  void store_guarded(uint64_t offset, const void* from, size_t size_bytes);
+  // By value: the word need not have an address where it is stored directly.
+  [[gnu::cold, gnu::noinline]] void store_word_guarded(uint64_t offset, uint64_t value) {
+    store_guarded(offset, &value, sizeof(value));
+  }
 
   char* base_ = nullptr;
+  char* guarded_ = nullptr;
   uint64_t file_offset_ = 0;
   int fd_ = -1;
+  int key_ = -1;
   int number_ = 0;
   bool direct_ = false;
+};
+
+// A bank into which stores go directly, as commit sees it: an address in a register, where a Bank
+// must be asked anew before each store.
+class DirectBank {
+ public:
+  explicit DirectBank(char* base) : base_(base) {}
+  const char* at(uint64_t offset) const { return base_ + offset; }
+  void store_word(uint64_t offset, uint64_t value) {
+    __atomic_store_n(reinterpret_cast<uint64_t*>(base_ + offset), value, __ATOMIC_RELAXED);
+  }
+  template <size_t kWords>
+  void store_words(uint64_t offset, const uint64_t* from) {
+#pragma GCC unroll 8
+    for (size_t word = 0; word < kWords; ++word) {
+      store_word(offset + word * 8, __atomic_load_n(from + word, __ATOMIC_RELAXED));
+    }
+  }
+  void store(uint64_t offset, const void* from, size_t size_bytes) {
+    memcpy(base_ + offset, from, size_bytes);
+  }
+
+ private:
+  char* base_;
+};
+
+struct DirectBanks {
+  DirectBank a, b;
+  void fence() { std::atomic_thread_fence(std::memory_order_release); }
 };
 
 // Bank A, in which work is done, and bank B, which keeps what A held before until A is whole again.
@@ -102,6 +150,16 @@ class Banks {
     std::atomic_thread_fence(std::memory_order_release);
     if (__builtin_expect(synced_fd_ >= 0, 0)) sync();
   }
+  // Whether DirectBanks would do the same: no store and no fence is more than an instruction.
+  bool direct() const {
+#ifdef AUXIN_STORE_STEPS
+    return false;
+#else
+    return a.direct_ && b.direct_ && synced_fd_ < 0;
+#endif
+  }
+  DirectBanks directly() { return {DirectBank(a.base_), DirectBank(b.base_)}; }
+
   // Gives every fence the force of fdatasync on `fd` (durability kPower).
   void sync_at_fences(int fd) { synced_fd_ = fd; }
 

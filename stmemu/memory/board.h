@@ -21,6 +21,7 @@
 namespace auxin::stm {
 
 inline constexpr uint32_t kContexts = 512;
+inline constexpr uint32_t kSignals = 64;
 
 // A transaction's identity while it is active: context + 1, 16 bits; activation, 24; nothing, 24.
 class OwnerWord {
@@ -59,6 +60,43 @@ struct PageInfo {
 };
 static_assert(sizeof(PageInfo) == 32);
 
+// Whose a stable node's memory is (node/): process, 32 bits; term, 29; closed, 1; seat, 2. 0: the
+// memory belongs to no node, and any process runs transactions. Without a process: to nobody now.
+class HolderWord {
+ public:
+  static constexpr uint64_t kClosed = 4;  // no transaction may begin
+  static uint64_t of(uint32_t pid, uint64_t term, uint32_t seat) {
+    return static_cast<uint64_t>(pid) << 32 | (term << 3 & 0xffff'ffff) | seat;
+  }
+  static uint32_t pid_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
+  static uint64_t term_of(uint64_t word) { return (word & 0xffff'ffff) >> 3; }
+  static uint32_t seat_of(uint64_t word) { return static_cast<uint32_t>(word & 3); }
+  // Whether a transaction of process `pid` may begin.
+  static bool admits(uint64_t word, uint32_t pid) {
+    return word == 0 || (pid_of(word) == pid && (word & kClosed) == 0);
+  }
+};
+
+// One of the two processors of a stable node. The process that has the seat holds `lock` in a
+// thread that runs for as long as it has it.
+struct alignas(64) Seat {
+  RobustLock lock;
+  std::atomic<uint64_t> beat;        // CLOCK_MONOTONIC, ns: its last sign of life
+  std::atomic<uint64_t> start_time;  // of pid, in ticks since boot
+  std::atomic<uint32_t> pid;
+  std::atomic<uint32_t> asks;        // for the memory
+  uint64_t reserved[5];
+};
+static_assert(sizeof(Seat) == 128);
+
+// The stable node's words (node/): only the memory's holder, by its node thread, or whoever holds
+// the lock of its seat after it, changes `holder` while that names a process.
+struct alignas(64) NodeWords {
+  std::atomic<uint64_t> holder;  // HolderWord
+  std::atomic<uint32_t> bell;    // futex: raised when `holder` changes or somebody asks
+  Seat seats[2];                 // primary, backup
+};
+
 // Counted since the board was made.
 struct Statistics {
   std::atomic<uint64_t> repairs;          // copies in a bank found bad and mended from the other
@@ -67,14 +105,32 @@ struct Statistics {
   std::atomic<uint64_t> recovered;        // transactions of dead threads brought to an end
 };
 
+// Mode kIsolated: the process that stores into the banks for all others.
+struct ControllerWords {
+  RobustLock lock;                  // held by the controller's thread
+  std::atomic<uint32_t> bell;       // futex: raised when a request waits and it may be asleep
+  std::atomic<uint32_t> asleep;
+  std::atomic<uint32_t> never_sleeps;
+  std::atomic<uint32_t> pid;
+};
+
+// Something happened to what waits here: ports, by their addresses (entities/).
+struct Signal {
+  std::atomic<uint32_t> raised;   // futex
+  std::atomic<uint32_t> waiters;  // about: those that died waiting are counted for ever
+};
+
 struct Board {
   std::atomic<uint64_t> ready;       // kBoardReady once made; anything else: not yet
   std::atomic<uint64_t> incarnation; // random for each making
   Statistics statistics;
   std::atomic<uint64_t> frees[64];   // objects freed, by size class: where to look for room again
+  Signal signals[kSignals];
   alignas(64) RobustLock page_lock;  // heads of the page table, page infos
   alignas(64) RobustLock boot_lock;  // the boot descriptor
+  alignas(64) ControllerWords controller;
   alignas(64) Context contexts[kContexts];
+  NodeWords node;
   // PageInfo[pages], owner words[bank size / 32] follow, each from a page boundary on.
 };
 

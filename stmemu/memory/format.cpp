@@ -47,7 +47,7 @@ bool unpack_intent(uint64_t seed, uint64_t where, uint64_t serial, uint64_t word
   if (((check ^ word) & low_bits(kIntentCheckBits)) != 0) return false;
   intent->header = (said & low_bits(35)) * sizeof(ObjectHeader);
   intent->deed = static_cast<Intent::Deed>(said >> 35);
-  return intent->deed >= Intent::kChange && intent->deed <= Intent::kFree;
+  return intent->deed >= Intent::kChange && intent->deed <= Intent::kBlock;
 }
 
 }  // namespace auxin::stm

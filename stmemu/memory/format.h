@@ -65,7 +65,7 @@ struct PageHead {
   uint8_t use;        // PageUse
   uint8_t size_class; // kObjects, kDescriptors
   uint16_t reserved;
-  uint64_t owner;     // kObjects: address of the memory object's record, 0: the memory's own
+  uint64_t owner;     // kObjects: the memory object's realm (realm.h), 0: the memory's own
 };
 static_assert(sizeof(PageHead) == 32);
 static_assert(offsetof(PageHead, pages) == 16 && offsetof(PageHead, owner) == 24);
@@ -103,7 +103,7 @@ inline constexpr uint64_t whole_words(uint64_t size_bytes) { return (size_bytes 
 struct CatalogueEntry {
   char name[48];    // zero-terminated; empty: the entry is free
   uint64_t object;  // address
-  uint64_t reserved;
+  uint64_t space;   // whose name it is: 0, a realm, or a kind of the memory's own (catalogue.h)
 };
 inline constexpr uint64_t kCatalogueBytes = 1024;
 struct Catalogue {
@@ -115,7 +115,8 @@ static_assert(sizeof(Catalogue) == kCatalogueBytes && sizeof(CatalogueEntry) == 
 
 // --- transaction descriptors ---
 
-enum class Phase : uint8_t { kIdle = 0, kCommitted = 1 };
+// kIdleAfterCommit: idle, and the transaction with the serial before was committed.
+enum class Phase : uint8_t { kIdle = 0, kIdleAfterCommit = 1, kCommitted = 2 };
 
 // One aligned word: never torn. A transaction with serial s is in flight while the word says
 // (s, kIdle) and intents of serial s stand behind it; (s, kCommitted) once its effects are certain;
@@ -127,7 +128,8 @@ struct DescriptorState {
 
 // What a transaction may have done to an object, by its header's address.
 struct Intent {
-  enum Deed : uint8_t { kChange = 1, kAllocate = 2, kFree = 3 };
+  // kBlock: a block in which the list itself goes on; it stays, however the transaction ends.
+  enum Deed : uint8_t { kChange = 1, kAllocate = 2, kFree = 3, kBlock = 4 };
   uint64_t header;  // offset in the bank, a multiple of 32, below 2^40
   Deed deed;
 };

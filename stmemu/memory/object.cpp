@@ -35,17 +35,11 @@ bool run_around(const PhysicalMemory& memory, uint64_t offset, Run* run) {
 }
 
 uint64_t large_capacity(const PhysicalMemory& memory, uint64_t run_offset) {
-  // The head's length is believed only within the bank; a bad one shows in the object's checksum.
   PageHead head;
-  memcpy(&head, memory.banks().a.at(head_offset(run_offset / kPageBytes)), sizeof(head));
+  if (!read_head(memory, run_offset / kPageBytes, &head)) return 0;
   const uint64_t bytes = uint64_t{head.pages} * kPageBytes;
   const uint64_t first = memory.classes().large_first_object();
-  if (bytes <= first || bytes > memory.bank_bytes() - run_offset) {
-    PageHead better;
-    if (!read_head(memory, run_offset / kPageBytes, &better)) return 0;
-    return uint64_t{better.pages} * kPageBytes - first;
-  }
-  return bytes - first;
+  return bytes > first ? bytes - first : 0;
 }
 
 Place slot_place(const PhysicalMemory& memory, const Run& run, uint64_t slot) {

@@ -47,14 +47,14 @@ enum class Soundness {
 // Judges both copies of an object at rest, mends, and gives the header. The caller owns the object.
 inline Soundness sound_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header);
 
-inline void store_header(Bank& bank, const Place& place, const ObjectHeader& header) {
-  const uint64_t words[4] = {header.checksum, header.version, header.size_and_kind,
-                             header.type_and_life};
-  bank.store_words<4>(place.header, words);
+template <typename AnyBank>
+inline void store_header(AnyBank& bank, const Place& place, const ObjectHeader& header) {
+  bank.template store_words<4>(place.header, &header.checksum);
 }
 
 // Writes contents (where they count) and header of `from`'s copy to `to`.
-inline void copy_object(const Bank& from, Bank& to, const Place& place,
+template <typename AnyBank>
+inline void copy_object(const AnyBank& from, AnyBank& to, const Place& place,
                         const ObjectHeader& header) {
   if (contents_count(header)) {
     to.store(place.contents, from.at(place.contents), whole_words(header.size_bytes()));

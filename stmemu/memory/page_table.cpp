@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "stmemu/check.h"
+#include "stmemu/memory/realm.h"
 
 namespace auxin::stm {
 namespace {
@@ -13,6 +14,23 @@ bool good_head(const PhysicalMemory& memory, const Bank& bank, uint64_t page, Pa
   memcpy(head, bank.at(head_offset(page)), sizeof(*head));
   return head->checksum == head_checksum(memory.seed(), page, *head) && head->pages > 0 &&
          head->pages <= memory.pages() - page;
+}
+
+// Stands for the checksum while a copy is being written, so that a crash there isn't taken for
+// damage.
+uint64_t unfinished(const PhysicalMemory& memory, uint64_t page) {
+  return fold(memory.seed() ^ kMix[6], page ^ kMix[7]);
+}
+
+void store_copy(PhysicalMemory& memory, Bank& bank, uint64_t page, const PageHead& head) {
+  constexpr uint64_t kRest = sizeof(head.checksum);
+  Banks& banks = memory.banks();
+  bank.store_word(head_offset(page), unfinished(memory, page));
+  banks.fence();
+  bank.store(head_offset(page) + kRest, &head.version, sizeof(head) - kRest);
+  banks.fence();
+  bank.store_word(head_offset(page), head.checksum);
+  banks.fence();
 }
 
 bool use_is_known(const PageHead& head, const SizeClasses& classes) {
@@ -65,9 +83,11 @@ bool sound_head(PhysicalMemory& memory, uint64_t page, PageHead* head, bool* rep
   Banks& banks = memory.banks();
   for (Bank* bank : {&banks.a, &banks.b}) {
     if (memcmp(bank->at(head_offset(page)), head, sizeof(*head)) == 0) continue;
-    bank->store(head_offset(page), head, sizeof(*head));
-    banks.fence();
-    *repaired = true;
+    // An older head, or one half written, is what a crash leaves.
+    PageHead copy;
+    const bool good = good_head(memory, *bank, page, &copy);
+    *repaired |= !good && bank->word(head_offset(page)) != unfinished(memory, page);
+    store_copy(memory, *bank, page, *head);
   }
   return true;
 }
@@ -76,10 +96,8 @@ void store_head(PhysicalMemory& memory, uint64_t page, PageHead head) {
   head.checksum = head_checksum(memory.seed(), page, head);
   Banks& banks = memory.banks();
   banks.fence();  // what the head makes reachable is there before it
-  banks.a.store(head_offset(page), &head, sizeof(head));
-  banks.fence();
-  banks.b.store(head_offset(page), &head, sizeof(head));
-  banks.fence();
+  store_copy(memory, banks.a, page, head);
+  store_copy(memory, banks.b, page, head);
 }
 
 void PageTable::describe(uint64_t page, const PageHead& head) {
@@ -174,6 +192,11 @@ void PageTable::format_headers(uint64_t page, const PageHead& head) {
 
 uint64_t PageTable::make_run(PageUse use, uint8_t size_class, uint64_t pages, uint64_t owner) {
   Lock lock(*this);
+  MemoryObjectRecord record;
+  if (owner != 0 && (!realm_lives(memory_, owner, &record) ||
+                     pages_of(owner) + pages > record.quota_pages)) {
+    return 0;
+  }
   const uint64_t page = find_free(pages);
   const uint64_t headers =
       use == PageUse::kPlain ? 0 : memory_.classes().slots(size_class) * sizeof(ObjectHeader);
@@ -242,6 +265,17 @@ void PageTable::dissolve_run(uint64_t page) {
     memory_.banks().a.store(head_offset(inside), &none, sizeof(none));
     memory_.banks().b.store(head_offset(inside), &none, sizeof(none));
   }
+}
+
+uint64_t PageTable::pages_of(uint64_t owner) const {
+  uint64_t pages = 0;
+  walk([&](uint64_t, const PageHead& head) {
+    if (static_cast<PageUse>(head.use) == PageUse::kObjects && head.owner == owner) {
+      pages += head.pages;
+    }
+    return true;
+  });
+  return pages;
 }
 
 uint64_t PageTable::free_pages() const {

@@ -7,8 +7,9 @@
 // heads that are reached by this walk mean something. Every change is one head: a run is split by
 // first writing the head of its rear part, which nobody reaches yet, and then shortening the front;
 // two neighbours are joined by lengthening the first. One head is written like one object: bank A,
-// fence, bank B. So a death at any store leaves the table before or after the change, and at most
-// one head differs between the banks, which the next walk mends.
+// fence, bank B; a mark stands for its checksum while it is half written. So a death at any store
+// leaves the table before or after the change, and at most one head differs between the banks,
+// which the next walk makes equal without taking it for damage.
 //
 // The table is not part of a transaction: an object is allocated in a run that exists already, and
 // a run without live objects can be given back at any time.
@@ -23,8 +24,8 @@
 
 namespace auxin::stm {
 
-// The better copy of a head, after what is wrong with the other has been mended. `repaired`: it
-// was. False: neither is good.
+// The better copy of a head, after the other has been made equal. `repaired`: it was damaged (not
+// just left behind by a crash). False: neither is good.
 bool sound_head(PhysicalMemory& memory, uint64_t page, PageHead* head, bool* repaired);
 // The better copy, without mending.
 bool read_head(const PhysicalMemory& memory, uint64_t page, PageHead* head);
@@ -55,11 +56,12 @@ class PageTable {
   void walk(const std::function<bool(uint64_t page, const PageHead& head)>& each) const;
 
   // A run for objects: headers free, version 0. Takes the page lock. 0: no room (page 0 is never
-  // an object's).
+  // an object's); or `owner` is a realm (realm.h) that is dead or would have more than its quota.
   uint64_t make_run(PageUse use, uint8_t size_class, uint64_t pages, uint64_t owner);
   // Gives a run back and joins it with free neighbours behind it. The caller owns every slot of it.
   void dissolve_run(uint64_t page);
 
+  uint64_t pages_of(uint64_t owner) const;
   uint64_t free_pages() const;
   uint64_t largest_free_run() const;
 

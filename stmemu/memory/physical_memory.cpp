@@ -20,7 +20,9 @@
 #include <xxhash.h>
 
 #include "stmemu/check.h"
+#include "stmemu/isolated/connection.h"
 #include "stmemu/memory/page_table.h"
+#include "stmemu/protection/store_guard.h"
 
 namespace auxin::stm {
 namespace {
@@ -28,6 +30,7 @@ namespace {
 // Bytes of the file on which locks stand for something; far beyond what it can hold.
 constexpr off_t kAttachingByte = off_t{1} << 61;       // exclusive: somebody is attaching
 constexpr off_t kPresenceByte = kAttachingByte + 1;    // shared: somebody has it attached
+constexpr off_t kClientByte = kAttachingByte + 2;      // shared: a client of its controller has
 
 class Descriptor {
  public:
@@ -162,7 +165,12 @@ bool byte_is_locked(int fd, off_t byte) {
 
 const SizeClasses PhysicalMemory::classes_[2] = {SizeClasses(false), SizeClasses(true)};
 
+PhysicalMemory::PhysicalMemory() = default;
+
 PhysicalMemory::~PhysicalMemory() {
+  connection_.reset();
+  window_.reset();
+  if (guarded_ != nullptr) munmap(guarded_, 2 * bank_bytes());
   if (base_ != nullptr) munmap(base_, mapped_bytes_);
   if (fd_ >= 0) close(fd_);
 }
@@ -175,9 +183,6 @@ Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions
   if (bank_bytes < kMinBankBytes || bank_bytes > kMaxBankBytes) {
     return Error{path + ": a bank has at least " + std::to_string(kMinBankBytes / 1024) +
                  " KiB and at most 1 TiB, not " + mebibytes(options.bank_size_bytes)};
-  }
-  if (options.mode != Mode::kChecked) {
-    return Error{path + ": mode " + name_of(options.mode) + " is not available yet"};
   }
   const std::string directory = directory_of(path);
   struct statvfs space;
@@ -317,6 +322,7 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool an
   if (!identity) return Error{identity.error()};
   identity_ = identity.value();
   path_ = path;
+  if (access == Access::kClient) return map_as_client();
   const bool read_only = access == Access::kRead;
   fd_ = open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
   if (fd_ < 0) return failed(path, "can't be opened", errno);
@@ -351,6 +357,10 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool an
   map_given(static_cast<char*>(base), identity_.superblock);
   base_ = static_cast<char*>(base);
   mapped_bytes_ = expected;
+  if (mode() == Mode::kWindow && !read_only) {
+    const Result<bool> guarded = map_guarded(base_);
+    if (!guarded) return guarded;
+  }
   if (durability() == Durability::kPower && !read_only) banks_.sync_at_fences(fd_);
   if (read_only) {
     in_use_ = byte_is_locked(fd_, kPresenceByte);
@@ -363,13 +373,76 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool an
 
 void PhysicalMemory::map_given(char* whole, const Superblock& superblock) {
   superblock_ = superblock;
-  banks_.a = Bank(0, whole, true, -1, 0);
-  banks_.b = Bank(1, whole + bank_bytes(), true, -1, bank_bytes());
+  banks_.a = Bank(0, whole);
+  banks_.b = Bank(1, whole + bank_bytes());
   char* board = whole + 2 * bank_bytes();
   board_ = reinterpret_cast<Board*>(board);
   page_infos_ = reinterpret_cast<PageInfo*>(board + page_infos_offset());
   owners_ = reinterpret_cast<std::atomic<uint64_t>*>(board + owners_offset(bank_bytes()));
   view_ = whole;
+}
+
+// Banks for reading only, by a descriptor that can't be made to write; the board for both.
+Result<bool> PhysicalMemory::map_as_client() {
+  const uint64_t bytes = memory_file_bytes(identity_.superblock.bank_size_bytes);
+  if (identity_.truncated) return Error{path_ + ": truncated; its controller mends it"};
+  const uint64_t both = 2 * identity_.superblock.bank_size_bytes;
+  fd_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  const Descriptor board(open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  if (fd_ < 0 || board.get() < 0) return failed(path_, "can't be opened", errno);
+  if (!lock_byte(fd_, F_RDLCK, kClientByte, true)) return failed(path_, "can't be locked", errno);
+  void* base = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd_, 0);
+  if (base == MAP_FAILED) return failed(path_, "can't be mapped", errno);
+  base_ = static_cast<char*>(base);
+  mapped_bytes_ = bytes;
+  if (mmap(base_ + both, bytes - both, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, board.get(),
+           static_cast<off_t>(both)) == MAP_FAILED) {
+    return failed(path_, "can't be mapped", errno);
+  }
+  map_given(base_, identity_.superblock);
+  const auto bank = [&](int number) {
+    return Bank(number, base_ + static_cast<uint64_t>(number) * bank_bytes(), nullptr, -1, -1, 0);
+  };
+  banks_.a = bank(0);
+  banks_.b = bank(1);
+  Result<std::unique_ptr<Connection>> connection =
+      Connection::make(path_, bank_bytes(), seed(), board_);
+  if (!connection) return Error{connection.error()};
+  connection_ = std::move(connection.value());
+  view_ = connection_->view();
+  return true;
+}
+
+// Takes this process's right to store into the banks away from everything but Bank, and makes the
+// window in which its programs see bank A.
+Result<bool> PhysicalMemory::map_guarded(char* whole) {
+  const uint64_t both = 2 * bank_bytes();
+  if (mprotect(whole, both, PROT_READ) != 0) {
+    return failed(path_, "its banks can't be protected", errno);
+  }
+  if (const int key = store_key(); key >= 0) {
+    // Without access first: there is no moment at which it is open.
+    void* guarded = mmap(nullptr, both, PROT_NONE, MAP_SHARED, fd_, 0);
+    if (guarded == MAP_FAILED) return failed(path_, "can't be mapped", errno);
+    if (pkey_mprotect(guarded, both, PROT_READ | PROT_WRITE, key) == 0) {
+      guarded_ = static_cast<char*>(guarded);
+      madvise(guarded_, both, MADV_DONTFORK);
+    } else {
+      munmap(guarded, both);
+    }
+  }
+  const auto bank = [&](int number) {
+    const uint64_t offset = static_cast<uint64_t>(number) * bank_bytes();
+    return Bank(number, whole + offset, guarded_ != nullptr ? guarded_ + offset : nullptr,
+                guarded_ != nullptr ? store_key() : -1, fd_, offset);
+  };
+  banks_.a = bank(0);
+  banks_.b = bank(1);
+  Result<std::unique_ptr<Window>> window = Window::make(fd_, bank_bytes());
+  if (!window) return Error{path_ + ": " + window.error()};
+  window_ = std::move(window.value());
+  view_ = window_->base();
+  return true;
 }
 
 // --- attaching ---
@@ -386,6 +459,7 @@ Result<bool> PhysicalMemory::lock_presence() {
   if (!alone_ && !lock_byte(fd_, F_RDLCK, kPresenceByte, true)) {
     return failed(path_, "can't be locked", errno);
   }
+  has_clients_ = byte_is_locked(fd_, kClientByte);
   return true;
 }
 
@@ -402,12 +476,17 @@ void PhysicalMemory::make_board() {
   board_->ready.store(0, std::memory_order_relaxed);
   new (&board_->statistics) Statistics{};
   board_->incarnation.store(random_word(), std::memory_order_relaxed);
+  new (&board_->controller) ControllerWords{};
+  board_->controller.lock.format();
   board_->page_lock.format();
   board_->boot_lock.format();
+  for (Signal& signal : board_->signals) new (&signal) Signal{};
   for (Context& context : board_->contexts) {
     new (&context) Context{};
     context.lock.format();
   }
+  new (&board_->node) NodeWords{};
+  for (Seat& seat : board_->node.seats) seat.lock.format();
 }
 
 void PhysicalMemory::adopt() {

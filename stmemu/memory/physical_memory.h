@@ -20,10 +20,13 @@
 #include "stmemu/memory/board.h"
 #include "stmemu/memory/format.h"
 #include "stmemu/memory/size_class.h"
+#include "stmemu/protection/window.h"
 #include "stmemu/result.h"
 #include "stmemu/robust_lock.h"
 
 namespace auxin::stm {
+
+class Connection;
 
 struct CreateOptions {
   uint64_t bank_size_bytes = uint64_t{64} << 20;  // of each bank; rounded up to whole pages
@@ -42,7 +45,7 @@ struct Identity {
 
 class PhysicalMemory {
  public:
-  PhysicalMemory() = default;
+  PhysicalMemory();
   PhysicalMemory(const PhysicalMemory&) = delete;
   PhysicalMemory& operator=(const PhysicalMemory&) = delete;
   ~PhysicalMemory();
@@ -55,7 +58,9 @@ class PhysicalMemory {
   // `any_machine`: accept one that another machine made.
   static Result<Identity> identify(const std::string& path, bool any_machine = false);
 
-  enum class Access { kUse, kRead };  // kRead: nothing is locked, stored or recovered
+  // kRead: nothing is locked, stored or recovered. kClient: of an isolated memory, whose controller
+  // is connected to; only the board is mapped for writing.
+  enum class Access { kUse, kRead, kClient };
   // Maps `path`. kUse: the caller must now recover if alone(), then call share().
   Result<bool> map(const std::string& path, Access access, bool any_machine = false);
   // A memory without a file, over memory of the caller's (tests of recovery): banks and board as in
@@ -64,6 +69,11 @@ class PhysicalMemory {
 
   // --- attaching (kUse) ---
   bool alone() const { return alone_; }
+  // Isolated: whether clients of an earlier controller are still there, with what the board says.
+  bool has_clients() const { return has_clients_; }
+  bool board_is_ready() const {
+    return board_->ready.load(std::memory_order_acquire) == kBoardReady;
+  }
   // Empties the board. Only when alone.
   void make_board();
   // Makes the file one of this machine (kUse, alone).
@@ -99,12 +109,23 @@ class PhysicalMemory {
     return static_cast<uint64_t>(static_cast<const char*>(pointer) - view_) < bank_bytes();
   }
 
+  // Mode kWindow: which pages of the view can be touched; else null.
+  Window* window() const { return window_.get(); }
+  // Isolated client: its way to the controller; else null.
+  Connection* connection() const { return connection_.get(); }
+  // The banks' mapping under a protection key (kWindow); null: stores are system calls.
+  const char* guarded() const { return guarded_; }
+  // The whole file as it is mapped: banks and board.
+  const char* mapped() const { return base_; }
+
   // Storage for a run in both banks, and for the owner words of the headers at its beginning.
   // False: no space.
   bool reserve(uint64_t offset, uint64_t size_bytes, uint64_t headers_bytes);
 
  private:
   Result<bool> lock_presence();
+  Result<bool> map_guarded(char* whole);
+  Result<bool> map_as_client();
   void format(const std::function<uint64_t(PhysicalMemory&)>& fill);
 
   Banks banks_;
@@ -115,12 +136,16 @@ class PhysicalMemory {
   Superblock superblock_ = {};
   Identity identity_;
   std::string path_;
+  std::unique_ptr<Window> window_;
+  std::unique_ptr<Connection> connection_;
   char* base_ = nullptr;            // of the mapping of the whole file
+  char* guarded_ = nullptr;         // of the banks' mapping under the protection key
   uint64_t mapped_bytes_ = 0;
   std::unique_ptr<PageInfo[]> own_page_infos_;
   int fd_ = -1;
   bool alone_ = false;
   bool in_use_ = false;
+  bool has_clients_ = false;
 
   static const SizeClasses classes_[2];  // [window mode]
 };

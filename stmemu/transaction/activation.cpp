@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "stmemu/check.h"
+#include "stmemu/isolated/connection.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/descriptor.h"
 #include "stmemu/transaction/recovery.h"
@@ -62,6 +63,17 @@ Status Activation::make(PhysicalMemory& memory, std::unique_ptr<Activation>* mad
   if (index == kContexts) return Status::kBusy;
   made->reset(new Activation(memory, index));
   Activation& activation = **made;
+  if (activation.remote_ != nullptr) {
+    const Status opened = activation.remote_->take_channel(index, &activation.channel_);
+    if (opened != Status::kOk) {
+      activation.channel_ = nullptr;
+      made->reset();
+      return opened;
+    }
+    activation.allocator_.ask(activation.remote_, activation.channel_);
+    activation.own_descriptor_ = activation.channel_->descriptor;
+    return activation.use_descriptor(0);
+  }
   activation.own_descriptor_ = activation.context().own_descriptor.load(std::memory_order_acquire);
   Status status = Status::kOk;
   if (activation.own_descriptor_ == 0) status = activation.make_own_descriptor();
@@ -72,6 +84,7 @@ Status Activation::make(PhysicalMemory& memory, std::unique_ptr<Activation>* mad
 
 Activation::~Activation() {
   if (active_) static_cast<void>(abort());
+  if (channel_ != nullptr) remote_->give_back(channel_);
   give_context_back(memory_, context_);
 }
 
@@ -104,6 +117,11 @@ Status Activation::make_own_descriptor() {
 
 Status Activation::use_descriptor(uint64_t descriptor) {
   CHECK(!active_, "a descriptor is changed between transactions");
+  Place place;
+  if (descriptor != 0 &&
+      (!locate(memory_, descriptor, &place) || place.use != PageUse::kDescriptors)) {
+    return fail_at(Status::kNotStable, descriptor, "no transaction descriptor");
+  }
   descriptor_ = descriptor != 0 ? descriptor : own_descriptor_;
   DescriptorState state;
   if (!read_state(memory_, descriptor_, &state)) {
@@ -119,7 +137,7 @@ Status Activation::use_descriptor(uint64_t descriptor) {
 
 Status Activation::fail(Status status, const std::string& why) {
   message_ = why;
-  if (is_violation(status)) {
+  if (is_violation(status) && !quiet_) {
     memory_.board().statistics.violations.fetch_add(1, std::memory_order_relaxed);
     if (policy_ == Policy::kHalt) {
       const std::string line = "auxin: stable memory: access violation, halted: " + why + "\n";
@@ -149,12 +167,23 @@ Status Activation::begin() {
   const uint64_t activation = mine.activations.load(std::memory_order_relaxed) + 1;
   mine.activations.store(activation, std::memory_order_relaxed);
   activity_ = OwnerWord::activity(context_, activation);
-  mine.descriptor.store(descriptor_, std::memory_order_relaxed);
+  // (An isolated client's death leaves nothing in the banks, so there is nothing to recover.)
+  mine.descriptor.store(remote_ == nullptr ? descriptor_ : 0, std::memory_order_relaxed);
   // Set before anything is claimed, cleared after everything is done: a death in between is seen.
   mine.active.store(activity_, std::memory_order_release);
   active_ = true;
   intents_ = 0;
-  if (descriptor_ == own_descriptor_ || descriptor_ == kBootDescriptorOffset) return Status::kOk;
+  // … and before this is read: whoever takes the memory away looks here after closing it.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  const uint64_t node = memory_.board().node.holder.load(std::memory_order_acquire);
+  if (__builtin_expect(!HolderWord::admits(node, mine.pid.load(std::memory_order_relaxed)), 0) &&
+      !carrying_) {
+    end();
+    return fail(Status::kStandby, why_standby(node));
+  }
+  if (descriptor_ == own_descriptor_ || descriptor_ == kBootDescriptorOffset || carrying_) {
+    return Status::kOk;
+  }
 
   // A descriptor of the program's own runs one transaction at a time: this one claims it.
   Place place;
@@ -163,7 +192,8 @@ Status Activation::begin() {
                       ? claim(place, touched_.size(), Wait::none())
                       : Status::kNotStable;
   if (status == Status::kOk &&
-      (sound_object(memory_, place, &header) == Soundness::kLost || !header.live())) {
+      (sound_object(memory_, place, &header) == Soundness::kLost || !header.live() ||
+       header.kind() != ObjectKind::kDescriptor || header.type() == kOwnDescriptorType)) {
     status = Status::kFreed;
   }
   if (status == Status::kOk) {
@@ -194,24 +224,38 @@ void Activation::prepare_headers() {
   }
 }
 
+// The commit proper, into the banks as they are stored into.
+template <typename AnyBanks>
+void Activation::commit_into(AnyBanks banks) {
+  prepare_headers();
+  for (const Touched& touched : touched_) {
+    if (!touched.changes) continue;
+    store_header(banks.a, touched.place, touched.becomes);
+  }
+  banks.fence();
+  store_both(banks, descriptor_,
+             pack_state(memory_.seed(), descriptor_, {serial_, Phase::kCommitted}));
+  banks.fence();
+  for (const Touched& touched : touched_) {
+    if (touched.changes) copy_object(banks.a, banks.b, touched.place, touched.becomes);
+  }
+  banks.fence();
+  ++serial_;
+  store_both(banks, descriptor_,
+             pack_state(memory_.seed(), descriptor_, {serial_, Phase::kIdleAfterCommit}));
+  banks.fence();
+}
+
 Status Activation::commit() {
   if (!active_) return not_active();
+  if (remote_ != nullptr) return commit_remotely();
+  hide_all();
   if (intents_ > 0) {
-    Banks& banks = memory_.banks();
-    prepare_headers();
-    for (const Touched& touched : touched_) {
-      if (!touched.changes) continue;
-      store_header(banks.a, touched.place, touched.becomes);
+    if (__builtin_expect(memory_.banks().direct(), 1)) {
+      commit_into(memory_.banks().directly());
+    } else {
+      commit_into<Banks&>(memory_.banks());
     }
-    banks.fence();
-    store_state(memory_, descriptor_, {serial_, Phase::kCommitted});
-    banks.fence();
-    for (const Touched& touched : touched_) {
-      if (touched.changes) copy_object(banks.a, banks.b, touched.place, touched.becomes);
-    }
-    banks.fence();
-    store_state(memory_, descriptor_, {++serial_, Phase::kIdle});
-    banks.fence();
   }
   for (Touched& touched : touched_) {
     if (!touched.freed) continue;
@@ -221,14 +265,18 @@ Status Activation::commit() {
       memory_.board().frees[touched.place.size_class].fetch_add(1, std::memory_order_relaxed);
     }
   }
+  if (__builtin_expect(reclaims_realms_, 0)) {
+    static_cast<void>(allocator_.reclaim(activity_ | kClaimOnly));
+  }
   end();
   return Status::kOk;
 }
 
 Status Activation::abort() {
   if (!active_) return not_active();
+  hide_all();
   std::string damage;
-  if (intents_ > 0) {
+  if (intents_ > 0 && remote_ == nullptr) {
     Banks& banks = memory_.banks();
     for (const Touched& touched : touched_) {
       if (!touched.changes) continue;
@@ -246,7 +294,9 @@ Status Activation::abort() {
     banks.fence();
   }
   for (Touched& touched : touched_) {
-    if (touched.allocated && touched.place.size_class == kLargeClass) dissolve_large(touched);
+    if (touched.allocated && touched.place.size_class == kLargeClass && remote_ == nullptr) {
+      dissolve_large(touched);
+    }
   }
   end();
   return damage.empty() ? Status::kOk : fail(Status::kDamaged, damage);
@@ -256,7 +306,7 @@ Status Activation::abort() {
 // cleared first, so that the next one needs not look here.
 void Activation::end() {
   for (const Touched& touched : touched_) {
-    if (!touched.dissolved) release_claim(touched.place);
+    if (!touched.dissolved && !touched.adopted) release_claim(touched.place);
   }
   touched_.clear();
   last_address_ = 0;
@@ -268,6 +318,25 @@ void Activation::end() {
     wake_all(mine.releases);
   }
   active_ = false;
+  if (__builtin_expect(signals_ != 0, 0)) raise_signals();
+  reclaims_realms_ = false;
+}
+
+void Activation::raise_signals() {
+  for (uint32_t index = 0; index < kSignals; ++index) {
+    if ((signals_ >> index & 1) == 0) continue;
+    Signal& signal = memory_.board().signals[index];
+    signal.raised.fetch_add(1, std::memory_order_seq_cst);
+    if (signal.waiters.load(std::memory_order_seq_cst) != 0) wake_all(signal.raised);
+  }
+  signals_ = 0;
+}
+
+bool Activation::reclaim_empty_runs() {
+  if (begin() != Status::kOk) return false;
+  const bool reclaimed = allocator_.reclaim(activity_ | kClaimOnly);
+  end();
+  return reclaimed;
 }
 
 // While this transaction still owns the object, so that nobody else can be in its run.
@@ -282,7 +351,7 @@ bool Activation::try_claim(uint64_t header, size_t index, uint64_t* holder) {
   std::atomic<uint64_t>& owner = memory_.owner_word(header);
   const uint64_t mine = activity_ | index;
   uint64_t seen = owner.load(std::memory_order_acquire);
-  while (seen == 0 || !still_runs(memory_, seen)) {
+  while (seen == 0 || OwnerWord::activity_of(seen) == activity_ || !still_runs(memory_, seen)) {
     if (owner.compare_exchange_weak(seen, mine, std::memory_order_acq_rel)) return true;
   }
   *holder = seen;
@@ -312,8 +381,18 @@ bool Activation::closes_a_circle(uint64_t header) const {
 }
 
 Status Activation::claim(const Place& place, size_t index, Wait wait) {
+  uint64_t nobody = 0;
+  if (__builtin_expect(memory_.owner_word(place.header)
+                           .compare_exchange_strong(nobody, activity_ | index,
+                                                    std::memory_order_acq_rel), 1)) {
+    return Status::kOk;
+  }
+  return claim_of_other(place, index, wait);
+}
+
+Status Activation::claim_of_other(const Place& place, size_t index, Wait wait) {
   uint64_t holder = 0;
-  if (__builtin_expect(try_claim(place.header, index, &holder), 1)) return Status::kOk;
+  if (try_claim(place.header, index, &holder)) return Status::kOk;
   if (wait.timeout_us == 0) return Status::kConflict;
 
   Context& mine = context();
@@ -360,7 +439,13 @@ Activation::Touched* Activation::find(const Place& place) {
 }
 
 Status Activation::intend(Touched& touched, Intent::Deed deed) {
-  if (intents_ == intents_room(blocks_.size())) {
+  if (remote_ != nullptr) {  // nothing is stored before the commit
+    ++intents_;
+    touched.changes = true;
+    return Status::kOk;
+  }
+  // The last word of a list that is full names the block in which it goes on.
+  if (intents_ + 1 == intents_room(blocks_.size())) {
     const Status status = add_block();
     if (status != Status::kOk) return status;
   }
@@ -373,7 +458,8 @@ Status Activation::intend(Touched& touched, Intent::Deed deed) {
 }
 
 // One more block of intents for the descriptor: an object that becomes live at once, after the link
-// to it. Cut short at any store, it is a link to nothing, or a block without intents.
+// to it. Cut short at any store, it is a link to nothing, or a block without intents; recovery
+// knows of it by an intent of its own.
 Status Activation::add_block() {
   Place place;
   const Status status = allocator_.find(kIntentBlockBytes, PageUse::kDescriptors, 0,
@@ -386,6 +472,9 @@ Status Activation::add_block() {
   header.describe(kIntentBlockBytes, ObjectKind::kIntents, ObjectState::kLive);
   header.checksum =
       object_checksum(memory_.seed(), place.generation, place.header, header, nullptr);
+  store_intent(memory_, intent_offset(descriptor_, blocks_, intents_), serial_,
+               {place.header, Intent::kBlock});
+  ++intents_;
   format_intent_block(memory_, place.contents, descriptor_);
   banks.fence();
   store_link(memory_, blocks_.empty() ? link_of_descriptor(descriptor_)
@@ -404,10 +493,14 @@ Status Activation::add_block() {
 // and in the list; or it was there already, and the end of the list is dropped again.
 Status Activation::touch(Wait wait, Touched** touched) {
   const Place& place = touched_.back().place;
-  if (Touched* known = find(place); known != nullptr) {
-    touched_.pop_back();
-    *touched = known;
-    return Status::kOk;
+  if (memory_.owner_word(place.header).load(std::memory_order_relaxed) != 0) {
+    // A word that names the very end of the list is a dead thread's, of an activity with the same
+  // number (they are counted anew with each board).
+  if (Touched* known = find(place); known != nullptr && known != &touched_.back()) {
+      touched_.pop_back();
+      *touched = known;
+      return Status::kOk;
+    }
   }
   if (touched_.size() >= kMaxObjects) {
     touched_.pop_back();
@@ -427,11 +520,16 @@ Status Activation::touch(Wait wait, Touched** touched) {
   // While it was being claimed its run may have been given back.
   const PageInfo& info = memory_.page_info(address / kPageBytes);
   if (info.generation.load(std::memory_order_acquire) != place.generation) {
-    release_claim(place);
+    // … and made anew, which forgets claims: the word may be somebody else's by now.
+    uint64_t mine = activity_ | (touched_.size() - 1);
+    memory_.owner_word(place.header).compare_exchange_strong(mine, 0, std::memory_order_acq_rel);
     touched_.pop_back();
     return fail_at(Status::kFreed, address, "it was freed");
   }
-  if (sound_object(memory_, place, &object.header) == Soundness::kLost) {
+  const bool usable = remote_ == nullptr
+                          ? sound_object(memory_, place, &object.header) != Soundness::kLost
+                          : copy_into_view(object);
+  if (!usable) {
     const std::string name = name_of_object(place, nullptr);
     release_claim(place);
     touched_.pop_back();
@@ -462,7 +560,47 @@ Status Activation::make_usable(Touched& object, OpenFor purpose, const uint16_t*
     if (status != Status::kOk) return status;
   }
   object.open = true;
+  show(object, purpose);
   return Status::kOk;
+}
+
+// --- the window ---
+
+// Makes the object's pages touchable; in other modes everything is, or nothing.
+void Activation::show(Touched& object, OpenFor purpose) {
+  Window* window = memory_.window();
+  if (__builtin_expect(window == nullptr, 1)) return;
+  const bool for_change = purpose == OpenFor::kChanging;
+  if (object.shown && (object.shown_for_change || !for_change)) return;
+  if (object.shown) hide(object);
+  const uint64_t size = whole_pages(object.becomes.size_bytes()) * kPageBytes;
+  window->open(object.place.contents, size, for_change);
+  object.shown = true;
+  object.shown_for_change = for_change;
+}
+
+// From here on what is in the banks is what is committed: no late store of the program gets in.
+void Activation::hide_all() {
+  if (__builtin_expect(memory_.window() == nullptr, 1)) return;
+  for (Touched& touched : touched_) hide(touched);
+}
+
+void Activation::hide(Touched& object) {
+  if (__builtin_expect(!object.shown, 1)) return;
+  memory_.window()->close(object.place.contents,
+                          whole_pages(object.becomes.size_bytes()) * kPageBytes);
+  object.shown = false;
+}
+
+bool Activation::show_again(uint64_t address, bool writing) {
+  for (Touched& touched : touched_) {
+    if (!touched.shown || (writing && !touched.shown_for_change)) continue;
+    if (address - touched.place.contents >= touched.becomes.size_bytes()) continue;
+    memory_.window()->open(address / kPageBytes * kPageBytes, kPageBytes,
+                           touched.shown_for_change);
+    return true;
+  }
+  return false;
 }
 
 Status Activation::open(uint64_t address, OpenFor purpose, Wait wait, const uint16_t* life) {
@@ -476,16 +614,17 @@ Status Activation::open(uint64_t address, OpenFor purpose, Wait wait, const uint
     touched_.pop_back();
     return fail_at(Status::kForeign, address, "it belongs to another stable memory object");
   }
-  // All that will be read comes at once, not one after the other.
+  // All that will be read comes at once, not one after the other; bank B, which is read last, into
+  // the second-level cache only: the first can wait for few lines at a time.
   const Banks& banks = memory_.banks();
   __builtin_prefetch(banks.a.at(place.header));
   __builtin_prefetch(banks.b.at(place.header), 1);
   const uint64_t ahead = std::min(place.capacity, kPrefetchBytes);
   for (uint64_t at = 0; at < ahead; at += kCacheLineBytes) {
     __builtin_prefetch(banks.a.at(place.contents + at), 1);
-    __builtin_prefetch(banks.b.at(place.contents + at), 1);
+    __builtin_prefetch(banks.b.at(place.contents + at), 0, 1);
   }
-  Touched* touched;
+  Touched* touched = nullptr;
   const Status status = touch(wait, &touched);
   return status == Status::kOk ? make_usable(*touched, purpose, life) : status;
 }
@@ -503,21 +642,51 @@ Status Activation::find_open(uint64_t address, OpenFor purpose, const char* verb
     *touched = find(place);
   }
   if (*touched == nullptr || !(*touched)->open) {
-    return fail_at(Status::kNotOpen, address,
-                   std::string(verb) + " while it is not open in this transaction");
+    return fail_not_open(address, verb, " while it is not open in this transaction");
   }
   if (purpose == OpenFor::kChanging && !(*touched)->changes) {
-    return fail_at(Status::kNotOpen, address,
-                   std::string(verb) + " while it is open for reading only");
+    return fail_not_open(address, verb, " while it is open for reading only");
   }
   return Status::kOk;
 }
 
+Status Activation::fail_not_open(uint64_t address, const char* verb, const char* why) {
+  return fail_at(Status::kNotOpen, address, std::string(verb) + why);
+}
+
+bool Activation::changes(uint64_t address, ObjectKind kind, uint32_t type) {
+  Place place;
+  if (!active_ || !locate(memory_, address, &place)) return false;
+  const Touched* touched = find(place);
+  return touched != nullptr && touched->changes && !touched->freed &&
+         touched->becomes.kind() == kind && touched->becomes.type() == type;
+}
+
+void Activation::forget(uint64_t address) {
+  Place place;
+  if (!active_ || !locate(memory_, address, &place)) return;
+  Touched* touched = find(place);
+  if (touched == nullptr || touched->changes || place.use != PageUse::kObjects) return;
+  hide(*touched);
+  release_claim(place);
+  if (touched != &touched_.back()) {
+    // The last of the list takes its index. Others look at a word's activity only.
+    *touched = touched_.back();
+    memory_.owner_word(touched->place.header)
+        .store(activity_ | static_cast<uint64_t>(touched - touched_.data()),
+               std::memory_order_release);
+  }
+  touched_.pop_back();
+  last_address_ = 0;
+}
+
 Status Activation::close(uint64_t address) {
-  Touched* touched;
+  Touched* touched = nullptr;
   const Status status = find_open(address, OpenFor::kReading, "closed", &touched);
-  if (status == Status::kOk) touched->open = false;
-  return status;
+  if (status != Status::kOk) return status;
+  touched->open = false;
+  hide(*touched);
+  return Status::kOk;
 }
 
 // --- allocation ---
@@ -534,6 +703,8 @@ Status Activation::allocate(uint64_t size_bytes, ObjectKind kind, uint32_t type,
   if (found != Status::kOk) {
     return fail(found, std::to_string(size_bytes) + " bytes: " +
                            (found == Status::kTooLarge ? "larger than the memory can hold"
+                            : allocator_.over_quota()  ? "the memory object's quota of pages is "
+                                                         "used up"
                                                        : "the memory is full"));
   }
   ObjectHeader header;
@@ -551,13 +722,16 @@ Status Activation::allocate(uint64_t size_bytes, ObjectKind kind, uint32_t type,
   touched.becomes.type_and_life =
       type | static_cast<uint64_t>(static_cast<uint16_t>(header.life() + 1)) << 32;
   if (descriptor) {
-    format_descriptor(memory_, place.contents);
+    if (remote_ == nullptr) format_descriptor(memory_, place.contents);
+  } else if (remote_ != nullptr) {
+    memset(memory_.view() + place.contents, 0, whole_words(size_bytes));
   } else {
     static constexpr char kZeros[kPageBytes] = {};
     const uint64_t whole = whole_words(size_bytes);
     for (uint64_t at = 0; at < whole; at += kPageBytes) {
       memory_.banks().a.store(place.contents + at, kZeros, std::min(kPageBytes, whole - at));
     }
+    show(touched, OpenFor::kChanging);
   }
   *address = place.contents;
   return Status::kOk;
@@ -567,13 +741,25 @@ Status Activation::free(uint64_t address) {
   if (!active_) return not_active();
   Place place;
   if (locate(memory_, address, &place) && place.use == PageUse::kDescriptors) {
+    // Recovery finds a transaction by its descriptor, so it can't be gone at the commit itself.
+    if (address == descriptor_) {
+      return fail_at(Status::kConflict, address, "the transaction runs on it");
+    }
+    ObjectHeader header;
+    if ((good_copy(memory_, memory_.banks().a, place, &header) ||
+         good_copy(memory_, memory_.banks().b, place, &header)) &&
+        header.live() &&
+        (header.kind() != ObjectKind::kDescriptor || header.type() == kOwnDescriptorType)) {
+      return fail_at(Status::kForeign, address, "one of the memory's own objects");
+    }
     return free_descriptor(place);
   }
-  Touched* touched;
+  Touched* touched = nullptr;
   const Status status = find_open(address, OpenFor::kChanging, "freed", &touched);
   if (status != Status::kOk) return status;
   touched->freed = true;
   touched->open = false;
+  hide(*touched);
   return Status::kOk;
 }
 
@@ -581,7 +767,7 @@ Status Activation::free(uint64_t address) {
 Status Activation::free_descriptor(const Place& place) {
   const uint64_t address = place.contents;
   touched_.emplace_back().place = place;
-  Touched* touched;
+  Touched* touched = nullptr;
   const bool was_system = system_;
   Status status = touch(Wait::none(), &touched);
   system_ = true;
@@ -603,7 +789,7 @@ Status Activation::free_descriptor(const Place& place) {
 // --- checked accesses ---
 
 Status Activation::read(uint64_t address, uint64_t offset, void* to, uint64_t size_bytes) {
-  Touched* touched;
+  Touched* touched = nullptr;
   const Status status = find_open(address, OpenFor::kReading, "read", &touched);
   if (status != Status::kOk) return status;
   const uint64_t size = touched->becomes.size_bytes();
@@ -616,7 +802,7 @@ Status Activation::read(uint64_t address, uint64_t offset, void* to, uint64_t si
 
 Status Activation::write(uint64_t address, uint64_t offset, const void* from,
                          uint64_t size_bytes) {
-  Touched* touched;
+  Touched* touched = nullptr;
   const Status status = find_open(address, OpenFor::kChanging, "written", &touched);
   if (status != Status::kOk) return status;
   const uint64_t size = touched->becomes.size_bytes();
@@ -642,7 +828,7 @@ Status Activation::write(uint64_t address, uint64_t offset, const void* from,
 }
 
 Status Activation::demand_open(uint64_t address, OpenFor purpose) {
-  Touched* touched;
+  Touched* touched = nullptr;
   return find_open(address, purpose, "used", &touched);
 }
 
@@ -654,7 +840,7 @@ bool Activation::is_open(uint64_t address) {
 }
 
 Status Activation::describe(uint64_t address, uint64_t* size_bytes, uint16_t* life) {
-  Touched* touched;
+  Touched* touched = nullptr;
   const Status status = find_open(address, OpenFor::kReading, "described", &touched);
   if (status != Status::kOk) return status;
   *size_bytes = touched->becomes.size_bytes();

@@ -33,7 +33,14 @@
 #include "stmemu/memory/physical_memory.h"
 #include "stmemu/transaction/allocator.h"
 
+// Compiled into open, close and commit, whose time is mostly instructions.
+#define AUXIN_HOT [[gnu::always_inline]] inline
+
 namespace auxin::stm {
+
+class Connection;
+struct Change;
+struct Channel;
 
 // How long open() waits for an object that another transaction has open.
 struct Wait {
@@ -66,6 +73,9 @@ class Activation {
   void set_policy(Policy policy) { policy_ = policy; }
   // While true, the memory's own objects (ports, tasks …) may be opened, in realm 0.
   void set_system(bool system) { system_ = system; }
+  // While true, what would be a violation is an error like others, for the caller to judge: the
+  // accesses are the library's own.
+  void set_quiet(bool quiet) { quiet_ = quiet; }
 
   bool active() const { return active_; }
 
@@ -95,6 +105,32 @@ class Activation {
   // Of an object that is open. `life`: which of the lives that began at this address.
   Status describe(uint64_t address, uint64_t* size_bytes, uint16_t* life);
 
+  // --- the controller's (mode kIsolated) ---
+  struct ForeignTransaction {
+    uint64_t descriptor, serial, activity;
+  };
+  // Commits a client's changes, under the claims of `activity`; contents from its view. `serial`
+  // gets the descriptor's next one. kConflict: something is not as the client saw it.
+  Status carry_out(const ForeignTransaction& transaction, const Change* changes, uint64_t count,
+                   const char* view, uint64_t* serial);
+  // Gives back runs without live objects; whether there was one. Not while active.
+  bool reclaim_empty_runs();
+
+  // kWindow: opens the page at `address` once more if it is one of an open object. False: it isn't.
+  bool show_again(uint64_t address, bool writing);
+
+  // --- for the memory's own objects (entities/) ---
+  // Whether this transaction has changed or made the object at `address`, which is one of that kind
+  // and type. (What is committed can be read without a claim: memory/realm.h.)
+  bool changes(uint64_t address, ObjectKind kind, uint32_t type);
+  // Lets go of an object that was only read, as if it had never been opened: what was read of it is
+  // no longer guarded. Nothing if it was changed, or is not this transaction's.
+  void forget(uint64_t address);
+  // When the transaction has ended, whichever way: wakes who sleeps on this signal of the board.
+  void signal_at_end(uint32_t signal) { signals_ |= uint64_t{1} << signal % kSignals; }
+  // Commit then gives back the pages of memory objects that are no more.
+  void reclaim_realms_at_commit() { reclaims_realms_ = true; }
+
   // What the last operation that failed has to say.
   const std::string& message() const { return message_; }
 
@@ -112,31 +148,45 @@ class Activation {
     ObjectHeader header;   // as it was before the transaction
     ObjectHeader becomes;  // as commit makes it
     bool changes = false, allocated = false, freed = false, open = false;
+    bool adopted = false;    // under another's claim, whose it stays
     bool dissolved = false;  // its run is gone, and its owner word with it
+    bool shown = false, shown_for_change = false;  // its pages can be touched (kWindow)
   };
 
   Activation(PhysicalMemory& memory, uint32_t context)
-      : memory_(memory), context_(context), allocator_(memory) {}
+      : memory_(memory), context_(context), remote_(memory.connection()), allocator_(memory) {}
 
   Context& context() const { return memory_.board().contexts[context_]; }
-  Status fail(Status status, const std::string& why);
-  Status fail_at(Status status, uint64_t address, const std::string& why);
-  Status not_active();
+  [[gnu::cold]] Status fail(Status status, const std::string& why);
+  [[gnu::cold]] Status fail_at(Status status, uint64_t address, const std::string& why);
+  [[gnu::cold]] Status not_active();
   Touched* find(const Place& place);
-  Status find_open(uint64_t address, OpenFor purpose, const char* verb, Touched** touched);
-  Status touch(Wait wait, Touched** touched);
+  AUXIN_HOT Status find_open(uint64_t address, OpenFor purpose, const char* verb,
+                             Touched** touched);
+  [[gnu::cold]] Status fail_not_open(uint64_t address, const char* verb, const char* why);
+  AUXIN_HOT Status touch(Wait wait, Touched** touched);
   Status free_descriptor(const Place& place);
-  Status make_usable(Touched& touched, OpenFor purpose, const uint16_t* life);
-  Status claim(const Place& place, size_t index, Wait wait);
+  AUXIN_HOT Status make_usable(Touched& touched, OpenFor purpose, const uint16_t* life);
+  AUXIN_HOT Status claim(const Place& place, size_t index, Wait wait);
+  [[gnu::cold]] Status claim_of_other(const Place& place, size_t index, Wait wait);
   bool try_claim(uint64_t header, size_t index, uint64_t* holder);
   bool closes_a_circle(uint64_t header) const;
   void release_claim(const Place& place);
   Status intend(Touched& touched, Intent::Deed deed);
-  Status add_block();
+  [[gnu::cold]] Status add_block();
+  Status adopt(const Change& change, uint64_t activity);
+  Status commit_remotely();
+  bool copy_into_view(Touched& touched);
   Status make_own_descriptor();
   void prepare_headers();
+  template <typename AnyBanks>
+  AUXIN_HOT void commit_into(AnyBanks banks);
   void end();
+  void raise_signals();
   void dissolve_large(Touched& touched);
+  void show(Touched& touched, OpenFor purpose);
+  void hide(Touched& touched);
+  void hide_all();
 
   PhysicalMemory& memory_;
   const uint32_t context_;
@@ -147,15 +197,23 @@ class Activation {
   uint64_t intents_ = 0;         // written by it
   std::vector<uint64_t> blocks_; // of the descriptor
   std::vector<Touched> touched_;
+  bool carrying_ = false;         // a client's transaction (carry_out)
+  Connection* remote_ = nullptr;  // isolated client: who stores for us
+  Channel* channel_ = nullptr;
   uint64_t last_address_ = 0;     // of touched_[last_], to find it without looking
   size_t last_ = 0;
   bool active_ = false;
   Realm realm_ = 0;
   Policy policy_ = Policy::kAbort;
   bool system_ = false;
+  bool quiet_ = false;
+  uint64_t signals_ = 0;          // bits: to be raised at the end
+  bool reclaims_realms_ = false;
   std::string message_;
 
   Allocator allocator_;
 };
 
 }  // namespace auxin::stm
+
+#undef AUXIN_HOT

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "stmemu/isolated/connection.h"
+#include "stmemu/memory/realm.h"
 #include "stmemu/transaction/contexts.h"
 
 namespace auxin::stm {
@@ -17,7 +19,21 @@ bool looks_free(const PhysicalMemory& memory, uint64_t header) {
 
 }  // namespace
 
-bool Allocator::claim_slot(const Place& place, uint64_t claim) {
+uint64_t Allocator::make_run(PageUse use, uint8_t size_class, uint64_t pages, Realm realm) {
+  if (connection_ == nullptr) return PageTable(memory_).make_run(use, size_class, pages, realm);
+  channel_->first = {pages, realm, static_cast<uint64_t>(use) | uint64_t{size_class} << 8, 0};
+  uint64_t page = 0;
+  const Status status = connection_->ask(*channel_, Request::kMakeRun, &page);
+  return status == Status::kOk && page < memory_.pages() ? page : 0;
+}
+
+// A damaged slot is mended, or, where that is not ours to do, left alone.
+bool Allocator::is_usable(const Place& place, ObjectHeader* header) {
+  return connection_ == nullptr ? sound_object(memory_, place, header) != Soundness::kLost
+                                : good_copy(memory_, memory_.banks().a, place, header);
+}
+
+bool Allocator::claim_slot(const Place& place, uint64_t claim, bool free_only) {
   std::atomic<uint64_t>& owner = memory_.owner_word(place.header);
   uint64_t seen = owner.load(std::memory_order_acquire);
   if (seen != 0 && still_runs(memory_, seen)) return false;
@@ -26,39 +42,45 @@ bool Allocator::claim_slot(const Place& place, uint64_t claim) {
   Place now;
   ObjectHeader header;
   if (locate(memory_, place.contents, &now) && now.generation == place.generation &&
-      sound_object(memory_, now, &header) != Soundness::kLost && !header.live()) {
+      (!free_only || (is_usable(now, &header) && !header.live()))) {
     return true;
   }
-  owner.store(0, std::memory_order_release);
+  // Given back unless it is somebody else's by now: a run that is made anew forgets its claims.
+  uint64_t ours = claim;
+  owner.compare_exchange_strong(ours, 0, std::memory_order_acq_rel);
   return false;
 }
 
-bool Allocator::claim_in_run(uint64_t page, uint8_t size_class, uint32_t from, uint64_t claim,
-                             Place* place, uint32_t* next) {
-  const uint32_t slots = memory_.classes().slots(size_class);
+bool Allocator::claim_in_run(uint64_t page, const Wanted& wanted, uint32_t from, Place* place,
+                             uint32_t* next) {
+  const uint32_t slots = memory_.classes().slots(wanted.size_class);
   for (uint32_t slot = from; slot < slots; ++slot) {
     const uint64_t header = page * kPageBytes + slot * sizeof(ObjectHeader);
     if (!looks_free(memory_, header) || !locate_header(memory_, header, place)) continue;
-    if (!claim_slot(*place, claim)) continue;
+    // The run may have been given back meanwhile, and another one be here.
+    if (place->size_class != wanted.size_class || place->use != wanted.use ||
+        place->realm != wanted.realm || place->capacity < wanted.size_bytes) {
+      return false;
+    }
+    if (!claim_slot(*place, wanted.claim)) continue;
     *next = slot + 1;
     return true;
   }
   return false;
 }
 
-bool Allocator::search_runs(uint8_t size_class, PageUse use, Realm realm, uint64_t claim,
-                            Place* place) {
+bool Allocator::search_runs(const Wanted& wanted, Place* place) {
   bool found = false;
   PageTable(memory_).walk([&](uint64_t page, const PageHead& head) {
-    if (static_cast<PageUse>(head.use) != use || head.size_class != size_class ||
-        head.owner != realm) {
+    if (static_cast<PageUse>(head.use) != wanted.use || head.size_class != wanted.size_class ||
+        head.owner != wanted.realm) {
       return true;
     }
-    Cursor& cursor = cursors_[size_class];
-    if (!claim_in_run(page, size_class, 0, claim, place, &cursor.slot)) return true;
+    Cursor& cursor = cursor_of(wanted.realm, wanted.size_class);
+    if (!claim_in_run(page, wanted, 0, place, &cursor.slot)) return true;
     cursor.page = page;
-    cursor.realm = realm;
-    cursor.use = use;
+    cursor.realm = wanted.realm;
+    cursor.use = wanted.use;
     found = true;
     return false;
   });
@@ -74,30 +96,29 @@ Status Allocator::find(uint64_t size_bytes, PageUse use, Realm realm, uint64_t c
   if (pages == 0 || pages > memory_.pages() - meta_pages(memory_.bank_bytes())) {
     return Status::kTooLarge;
   }
+  const Wanted wanted = {size_bytes, claim, realm, use, size_class};
   if (!large) {
-    Cursor& cursor = cursors_[size_class];
+    Cursor& cursor = cursor_of(realm, size_class);
     if (cursor.realm != realm || cursor.use != use) cursor = {};
-    // The run may have been given back meanwhile; then its slots are not where they were.
     if (cursor.page != 0 &&
-        claim_in_run(cursor.page, size_class, cursor.slot, claim, place, &cursor.slot) &&
-        place->size_class == size_class && place->realm == realm && place->use == use) {
+        claim_in_run(cursor.page, wanted, cursor.slot, place, &cursor.slot)) {
       return Status::kOk;
     }
     const uint64_t frees =
         memory_.board().frees[size_class].load(std::memory_order_acquire);
     if (!cursor.searched || cursor.frees_seen != frees) {
-      if (search_runs(size_class, use, realm, claim, place)) return Status::kOk;
+      if (search_runs(wanted, place)) return Status::kOk;
       cursor.searched = true;
       cursor.frees_seen = frees;
     }
   }
   for (int attempt = 0; attempt < 2; ++attempt) {
-    const uint64_t page = PageTable(memory_).make_run(use, size_class, pages, realm);
+    const uint64_t page = make_run(use, size_class, pages, realm);
     if (page != 0) {
       uint32_t next = 0;
-      if (!claim_in_run(page, size_class, 0, claim, place, &next)) continue;
+      if (!claim_in_run(page, wanted, 0, place, &next)) continue;
       if (!large) {
-        Cursor& cursor = cursors_[size_class];
+        Cursor& cursor = cursor_of(realm, size_class);
         cursor.page = page;
         cursor.slot = next;
         cursor.realm = realm;
@@ -106,29 +127,36 @@ Status Allocator::find(uint64_t size_bytes, PageUse use, Realm realm, uint64_t c
       return Status::kOk;
     }
     // A last look for what others have freed, and for whole runs that are empty.
-    if (!large && search_runs(size_class, use, realm, claim, place)) return Status::kOk;
+    if (!large && search_runs(wanted, place)) return Status::kOk;
     if (attempt > 0 || !reclaim(claim)) break;
   }
+  MemoryObjectRecord record;
+  over_quota_ = realm != 0 && realm_lives(memory_, realm, &record) &&
+                PageTable(memory_).pages_of(realm) + pages > record.quota_pages;
   return Status::kFull;
 }
 
-// Gives back every run of objects in which none lives. True if there was one.
 bool Allocator::reclaim(uint64_t claim) {
+  if (connection_ != nullptr) {
+    uint64_t reclaimed = 0;
+    return connection_->ask(*channel_, Request::kReclaim, &reclaimed) == Status::kOk &&
+           reclaimed != 0;
+  }
   std::vector<uint64_t> empty;
   PageTable table(memory_);
   table.walk([&](uint64_t page, const PageHead& head) {
     if (static_cast<PageUse>(head.use) != PageUse::kObjects) return true;
     const uint32_t slots = memory_.classes().slots(head.size_class);
-    for (uint32_t slot = 0; slot < slots; ++slot) {
+    MemoryObjectRecord record;
+    const bool dead = head.owner != 0 && !realm_lives(memory_, head.owner, &record);
+    for (uint32_t slot = 0; slot < slots && !dead; ++slot) {
       const uint64_t header = page * kPageBytes + slot * sizeof(ObjectHeader);
-      if (!looks_free(memory_, header) ||
-          memory_.owner_word(header).load(std::memory_order_relaxed) != 0) {
-        return true;
-      }
+      const uint64_t owner = memory_.owner_word(header).load(std::memory_order_relaxed);
+      if (!looks_free(memory_, header) || (owner != 0 && still_runs(memory_, owner))) return true;
     }
     uint32_t claimed = 0;
     while (claimed < slots &&
-           claim_slot(place_in_run(memory_, page, head, claimed), claim)) {
+           claim_slot(place_in_run(memory_, page, head, claimed), claim, !dead)) {
       ++claimed;
     }
     if (claimed == slots) {

@@ -17,7 +17,11 @@
 
 namespace auxin::stm {
 
-// Whose objects a transaction may open: one memory object's (its address), or the memory's own (0).
+class Connection;
+struct Channel;
+
+// Whose objects a transaction may open: one memory object's (memory/realm.h), or the memory's own
+// (0).
 using Realm = uint64_t;
 
 class Allocator {
@@ -26,6 +30,19 @@ class Allocator {
 
   // A free slot for `size_bytes`, its owner word set to `claim`. kTooLarge, kFull.
   Status find(uint64_t size_bytes, PageUse use, Realm realm, uint64_t claim, Place* place);
+
+  // Whether the last find() failed because the realm has as many pages as it may have.
+  bool over_quota() const { return over_quota_; }
+
+  // Gives back every run of objects in which none lives, or whose realm is dead. True if there was
+  // one.
+  bool reclaim(uint64_t claim);
+
+  // Isolated client: runs are made by the controller, asked through this channel.
+  void ask(Connection* connection, Channel* channel) {
+    connection_ = connection;
+    channel_ = channel;
+  }
 
  private:
   // Where room was found last, for each size class.
@@ -38,14 +55,28 @@ class Allocator {
     bool searched = false;
   };
 
-  bool claim_in_run(uint64_t page, uint8_t size_class, uint32_t from, uint64_t claim, Place* place,
+  struct Wanted {
+    uint64_t size_bytes;
+    uint64_t claim;
+    Realm realm;
+    PageUse use;
+    uint8_t size_class;
+  };
+
+  bool claim_in_run(uint64_t page, const Wanted& wanted, uint32_t from, Place* place,
                     uint32_t* next);
-  bool search_runs(uint8_t size_class, PageUse use, Realm realm, uint64_t claim, Place* place);
-  bool claim_slot(const Place& place, uint64_t claim);
-  bool reclaim(uint64_t claim);
+  bool search_runs(const Wanted& wanted, Place* place);
+  bool claim_slot(const Place& place, uint64_t claim, bool free_only = true);
+  bool is_usable(const Place& place, ObjectHeader* header);
+  uint64_t make_run(PageUse use, uint8_t size_class, uint64_t pages, Realm realm);
 
   PhysicalMemory& memory_;
-  Cursor cursors_[kMaxClasses];
+  Connection* connection_ = nullptr;
+  Channel* channel_ = nullptr;
+  Cursor& cursor_of(Realm realm, uint8_t size_class) { return cursors_[realm != 0][size_class]; }
+
+  Cursor cursors_[2][kMaxClasses];  // in realm 0, and in any other
+  bool over_quota_ = false;
 };
 
 }  // namespace auxin::stm

@@ -27,12 +27,19 @@ bool take_lock(PhysicalMemory& memory, Context& context) {
   check_failed(__FILE__, __LINE__, "try_lock", "a context's lock works");
 }
 
+// An isolated client can't recover what the controller left: the next controller does.
+bool is_the_controllers(PhysicalMemory& memory, const Context& context) {
+  return memory.connection() != nullptr &&
+         (context.own_descriptor.load(std::memory_order_acquire) != 0 ||
+          context.descriptor.load(std::memory_order_acquire) != 0);
+}
+
 }  // namespace
 
 uint32_t take_context(PhysicalMemory& memory) {
   for (uint32_t index = 0; index < kContexts; ++index) {
     Context& context = memory.board().contexts[index];
-    if (context.lock.seems_held()) continue;
+    if (context.lock.seems_held() || is_the_controllers(memory, context)) continue;
     if (!take_lock(memory, context)) continue;
     context.pid.store(static_cast<uint32_t>(getpid()), std::memory_order_relaxed);
     return index;
@@ -55,7 +62,10 @@ bool still_runs(PhysicalMemory& memory, uint64_t activity) {
   if (context.active.load(std::memory_order_acquire) != OwnerWord::activity_of(activity)) {
     return false;
   }
-  if (context.lock.seems_held() || !take_lock(memory, context)) return true;
+  if (context.lock.seems_held() || is_the_controllers(memory, context) ||
+      !take_lock(memory, context)) {
+    return true;
+  }
   context.lock.unlock(plain_mutex_calls());
   return false;
 }
@@ -64,13 +74,21 @@ uint32_t recover_dead_contexts(PhysicalMemory& memory) {
   uint32_t recovered = 0;
   for (uint32_t index = 0; index < kContexts; ++index) {
     Context& context = memory.board().contexts[index];
-    if (context.lock.seems_held()) continue;
+    if (context.lock.seems_held() || is_the_controllers(memory, context)) continue;
     const bool in_use = context.active.load(std::memory_order_acquire) != 0;
     if (!in_use || !take_lock(memory, context)) continue;
     context.lock.unlock(plain_mutex_calls());
     ++recovered;
   }
   return recovered;
+}
+
+std::string why_standby(uint64_t holder) {
+  const uint32_t process = HolderWord::pid_of(holder);
+  if (process == 0) return "no processor of the stable node has this memory now";
+  const std::string whose = "this memory is process " + std::to_string(process) +
+                            "'s alone, the active processor of its stable node";
+  return (holder & HolderWord::kClosed) != 0 ? whose + ", and it is changing hands" : whose;
 }
 
 }  // namespace auxin::stm

@@ -8,6 +8,8 @@
 // a supervisor.
 #pragma once
 
+#include <string>
+
 #include "stmemu/memory/physical_memory.h"
 
 namespace auxin::stm {
@@ -24,5 +26,9 @@ bool still_runs(PhysicalMemory& memory, uint64_t activity);
 
 // Recovers every context whose thread has died; returns how many there were.
 uint32_t recover_dead_contexts(PhysicalMemory& memory);
+
+// Why no transaction of this process may begin while a stable node's memory is `holder`'s (board.h,
+// HolderWord).
+std::string why_standby(uint64_t holder);
 
 }  // namespace auxin::stm

@@ -23,13 +23,20 @@ void store_zeros(PhysicalMemory& memory, uint64_t from, uint64_t to) {
   for (uint64_t where = from; where < to; where += 8) store_both(memory, where, 0);
 }
 
-// Intents that differ between the banks: of a transaction that has no effects any more.
-uint64_t mend_intents(PhysicalMemory& memory, uint64_t from, uint64_t to) {
+// Intents that differ between the banks: of a transaction that has no effects any more. One store
+// makes each pair equal, so a death between two leaves nothing that looks like damage.
+uint64_t mend_intents(PhysicalMemory& memory, uint64_t serial, uint64_t from, uint64_t to) {
   Banks& banks = memory.banks();
   uint64_t differed = 0;
   for (uint64_t where = from; where < to; where += 8) {
-    if (banks.a.word(where) == banks.b.word(where)) continue;
-    store_both(memory, where, 0);
+    const uint64_t in_a = banks.a.word(where), in_b = banks.b.word(where);
+    if (in_a == in_b) continue;
+    Intent intent;
+    if (unpack_intent(memory.seed(), where, serial, in_a, &intent)) {
+      banks.b.store_word(where, in_a);
+    } else {
+      banks.a.store_word(where, in_b);
+    }
     ++differed;
   }
   return differed;
@@ -57,8 +64,11 @@ uint64_t mend_link(PhysicalMemory& memory, uint64_t where) {
 }  // namespace
 
 void format_descriptor(PhysicalMemory& memory, uint64_t descriptor) {
+  // Intents of an earlier life are gone before the state makes their serials mean something again.
   store_zeros(memory, descriptor + 8, descriptor + kDescriptorBytes);
+  memory.banks().fence();
   store_state(memory, descriptor, {kFirstSerial, Phase::kIdle});
+  memory.banks().fence();
 }
 
 void format_intent_block(PhysicalMemory& memory, uint64_t block, uint64_t descriptor) {
@@ -149,16 +159,20 @@ uint64_t mend_descriptor(PhysicalMemory& memory, uint64_t descriptor, bool at_re
   const uint64_t word = pack_state(memory.seed(), descriptor, state);
   if (banks.a.word(descriptor) != word || banks.b.word(descriptor) != word) {
     for (const Bank* bank : {&banks.a, &banks.b}) {
+      // A death between two stores leaves the state before or the one before that.
       DescriptorState copy;
-      damaged += !unpack_state(memory.seed(), descriptor, bank->word(descriptor), &copy);
+      damaged += !unpack_state(memory.seed(), descriptor, bank->word(descriptor), &copy) ||
+                 copy.serial + 1 < state.serial;
     }
     store_both(memory, descriptor, word);
   }
   damaged += mend_link(memory, link_of_descriptor(descriptor));
-  differed += mend_intents(memory, descriptor + kIntentsOffset, descriptor + kDescriptorBytes);
+  differed += mend_intents(memory, state.serial, descriptor + kIntentsOffset,
+                           descriptor + kDescriptorBytes);
   for (const uint64_t block : read_blocks(memory, descriptor)) {
     damaged += mend_link(memory, link_of_block(block)) + mend_link(memory, block + 8);
-    differed += mend_intents(memory, block + kIntentsOffset, block + kIntentBlockBytes);
+    differed += mend_intents(memory, state.serial, block + kIntentsOffset,
+                             block + kIntentBlockBytes);
   }
   memory.banks().fence();
   return damaged + (at_rest ? differed : 0);

@@ -23,9 +23,13 @@ void format_intent_block(PhysicalMemory& memory, uint64_t block, uint64_t descri
 
 // The later of the states in the two banks. False: neither is good.
 bool read_state(PhysicalMemory& memory, uint64_t descriptor, DescriptorState* state);
+template <typename AnyBanks>
+inline void store_both(AnyBanks& banks, uint64_t where, uint64_t word) {
+  banks.a.store_word(where, word);
+  banks.b.store_word(where, word);
+}
 inline void store_both(PhysicalMemory& memory, uint64_t where, uint64_t word) {
-  memory.banks().a.store_word(where, word);
-  memory.banks().b.store_word(where, word);
+  store_both(memory.banks(), where, word);
 }
 inline void store_state(PhysicalMemory& memory, uint64_t descriptor, DescriptorState state) {
   store_both(memory, descriptor, pack_state(memory.seed(), descriptor, state));

@@ -5,6 +5,7 @@
 
 #include "stmemu/check.h"
 #include "stmemu/memory/page_table.h"
+#include "stmemu/memory/realm.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/descriptor.h"
 
@@ -37,6 +38,21 @@ void redo(PhysicalMemory& memory, const Place& place, Findings* findings) {
                  ": its transaction was committed, and what it wrote is damaged");
 }
 
+// A block of intents was being made: either header will do, if it is whole.
+void settle(PhysicalMemory& memory, const Place& place, Findings* findings) {
+  Banks& banks = memory.banks();
+  ObjectHeader a, b;
+  const bool good_a = good_copy(memory, banks.a, place, &a);
+  const bool good_b = good_copy(memory, banks.b, place, &b);
+  if (good_a && (!good_b || a.version >= b.version)) {
+    store_header(banks.b, place, a);
+  } else if (good_b) {
+    store_header(banks.a, place, b);
+  } else {
+    findings->loss(name_of_object(place, nullptr) + ": a transaction's list of objects");
+  }
+}
+
 void recover_superblocks(PhysicalMemory& memory, Findings* findings) {
   Banks& banks = memory.banks();
   for (Bank* bank : {&banks.a, &banks.b}) {
@@ -61,10 +77,16 @@ void for_each_slot(PhysicalMemory& memory, PageUse use, const EachSlot& each) {
   });
 }
 
+// In either bank: a transaction that was cut off may have been making or freeing it, perhaps the
+// one that runs on it.
 bool is_live_descriptor(PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
-  return (good_copy(memory, memory.banks().a, place, header) ||
-          good_copy(memory, memory.banks().b, place, header)) &&
-         header->live() && header->kind() == ObjectKind::kDescriptor;
+  for (const Bank* bank : {&memory.banks().a, &memory.banks().b}) {
+    if (good_copy(memory, *bank, place, header) && header->live() &&
+        header->kind() == ObjectKind::kDescriptor) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void recover_descriptors(PhysicalMemory& memory, Findings* findings) {
@@ -149,7 +171,9 @@ void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* f
     ++objects;
     Place place;
     if (!locate_header(memory, intent.header, &place)) return;  // its run was never used
-    if (state.phase == Phase::kCommitted) {
+    if (intent.deed == Intent::kBlock) {
+      settle(memory, place, findings);
+    } else if (state.phase == Phase::kCommitted) {
       redo(memory, place, findings);
     } else {
       undo(memory, place, findings);
@@ -162,7 +186,9 @@ void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* f
     findings->repair("a word of transaction descriptor " + std::to_string(descriptor));
   }
   if (objects > 0 || state.phase == Phase::kCommitted) {
-    store_state(memory, descriptor, {state.serial + 1, Phase::kIdle});
+    const bool committed = state.phase == Phase::kCommitted;
+    store_state(memory, descriptor,
+                {state.serial + 1, committed ? Phase::kIdleAfterCommit : Phase::kIdle});
     memory.banks().fence();
   }
 }
@@ -226,17 +252,36 @@ Result<bool> create_memory(const std::string& path, const CreateOptions& options
 
 Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
                         const AttachOptions& options) {
+  const Result<Identity> identity = PhysicalMemory::identify(path, options.any_machine);
+  if (!identity) return Error{identity.error()};
+  const bool isolated =
+      static_cast<Mode>(identity.value().superblock.mode) == Mode::kIsolated;
+  Findings findings;
+  if (isolated && !options.controller) {
+    const Result<bool> mapped = memory.map(path, PhysicalMemory::Access::kClient,
+                                           options.any_machine);
+    if (!mapped) return Error{mapped.error()};
+    recover_dead_contexts(memory);
+    return findings;
+  }
   const Result<bool> mapped =
       memory.map(path, PhysicalMemory::Access::kUse, options.any_machine);
   if (!mapped) return Error{mapped.error()};
-  Findings findings;
+  if (isolated && !memory.alone()) {
+    return Error{path + ": it has a controller already (pid " +
+                 std::to_string(memory.board().controller.pid.load()) + ")"};
+  }
   if (memory.alone()) {
-    memory.make_board();
-    const Identity& identity = memory.identity();
-    const bool every_object = options.every_object || identity.truncated || !identity.good[0] ||
-                              !identity.good[1] || memory.durability() == Durability::kPower;
+    // Clients of a controller that died still hold their claims; they go on with this one.
+    if (!memory.has_clients() || !memory.board_is_ready()) memory.make_board();
+    const bool every_object = options.every_object || identity.value().truncated ||
+                              !identity.value().good[0] || !identity.value().good[1] ||
+                              memory.durability() == Durability::kPower;
     findings = recover(memory, every_object);
-    if (identity.truncated) findings.repair("the file: its second bank had been cut off");
+    give_dead_realms_back(memory);
+    if (identity.value().truncated) {
+      findings.repair("the file: its second bank had been cut off");
+    }
   } else {
     recover_dead_contexts(memory);
   }
@@ -244,7 +289,21 @@ Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
   return findings;
 }
 
-void recover_context(PhysicalMemory& memory, Context& context) {
+namespace {
+
+// A descriptor of the program's own is named by a context before it is claimed: somebody else's
+// transaction may be the one that runs on it.
+bool runs_on(const PhysicalMemory& memory, const Context& context, uint64_t descriptor) {
+  if (descriptor == context.own_descriptor.load(std::memory_order_acquire)) return true;
+  Place place;
+  return locate(memory, descriptor, &place) &&
+         OwnerWord::activity_of(memory.owner_word(place.header).load(std::memory_order_acquire)) ==
+             context.active.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+Findings recover_context(PhysicalMemory& memory, Context& context) {
   Board& board = memory.board();
   const uint64_t descriptor = context.descriptor.load(std::memory_order_acquire);
   const bool in_flight = context.active.load(std::memory_order_acquire) != 0 && descriptor != 0;
@@ -255,15 +314,17 @@ void recover_context(PhysicalMemory& memory, Context& context) {
       recover_boot_descriptor(memory, &findings);
       board.boot_lock.unlock(plain_mutex_calls());
     }
-  } else if (in_flight) {
+  } else if (in_flight && runs_on(memory, context, descriptor)) {
     recover_descriptor(memory, descriptor, &findings);
   }
-  board.statistics.recovered.fetch_add(findings.undone + findings.redone,
-                                       std::memory_order_relaxed);
+  if (context.active.load(std::memory_order_acquire) != 0) {
+    board.statistics.recovered.fetch_add(1, std::memory_order_relaxed);
+  }
   board.statistics.losses.fetch_add(findings.lost, std::memory_order_relaxed);
   context.active.store(0, std::memory_order_release);
   context.waits_for.store(0, std::memory_order_relaxed);
   context.pid.store(0, std::memory_order_relaxed);
+  return findings;
 }
 
 void recover_boot_descriptor(PhysicalMemory& memory, Findings* findings) {

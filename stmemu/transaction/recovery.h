@@ -52,6 +52,7 @@ Result<bool> create_memory(const std::string& path, const CreateOptions& options
 struct AttachOptions {
   bool any_machine = false;
   bool every_object = false;  // judge every object, whatever the file says of itself
+  bool controller = false;    // of an isolated memory: attach as the one that stores for all
 };
 Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
                         const AttachOptions& options = {});
@@ -60,6 +61,7 @@ Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
 void recover_boot_descriptor(PhysicalMemory& memory, Findings* findings);
 
 // Ends what a dead thread left in its context, whose lock the caller has just taken over.
-void recover_context(PhysicalMemory& memory, Context& context);
+// Gives what it found.
+Findings recover_context(PhysicalMemory& memory, Context& context);
 
 }  // namespace auxin::stm

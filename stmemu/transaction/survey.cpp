@@ -229,7 +229,7 @@ std::vector<Root> roots(PhysicalMemory& memory) {
     Catalogue catalogue;
     memcpy(&catalogue, bank->at(block), sizeof(catalogue));
     for (const CatalogueEntry& entry : catalogue.entries) {
-      if (entry.name[0] == '\0') continue;
+      if (entry.name[0] == '\0' || entry.space != 0) continue;
       found.push_back({std::string(entry.name, strnlen(entry.name, sizeof(entry.name))),
                        entry.object});
     }

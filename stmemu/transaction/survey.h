@@ -40,7 +40,7 @@ struct Survey {
 // `each`, if given, sees every live object and every one that is damaged.
 Survey survey(PhysicalMemory& memory, const std::function<void(const ObjectSurvey&)>& each = {});
 
-// The catalogue's entries: names and references.
+// The catalogue's entries: names and references of the programs' own roots.
 struct Root {
   std::string name;
   uint64_t reference;

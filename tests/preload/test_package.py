@@ -19,6 +19,15 @@ add_library(counting MODULE counting_meta_object.cpp)
 target_link_libraries(counting PRIVATE Auxin::headers)
 """
 
+OUTSIDE_STM = """
+cmake_minimum_required(VERSION 3.25)
+project(outside LANGUAGES CXX)
+set(CMAKE_CXX_STANDARD 17)
+find_package(auxin REQUIRED)
+add_executable(segment segment.cpp)
+target_link_libraries(segment PRIVATE auxin::stmemu)
+"""
+
 # The packaging alone, without anything to build.
 PACKAGED = """
 cmake_minimum_required(VERSION 3.25)
@@ -77,8 +86,34 @@ class PackageTest(unittest.TestCase):
         self.assertGreaterEqual(points, 50, "each addition takes its lock")
         self.assertEqual(before, after)
 
+    def use_segment(self, program):
+        """The installed command makes a memory, the program keeps a segment in it."""
+        memory = self.directory / f"{program.parent.name}.stm"
+        command = self.prefix / "bin" / "auxin"
+        run(command, "stm", "create", memory, "--size", "1M")
+        self.assertNotIn("last run", run(program, memory))
+        self.assertIn("written by stm_segment", run(program, memory))
+        run(command, "stm", "check", memory)
+
+    def test_a_program_outside_the_tree_uses_the_stable_memory(self):
+        self.install()
+        outside = self.directory / "outside"
+        outside.mkdir()
+        (outside / "CMakeLists.txt").write_text(OUTSIDE_STM)
+        examples = paths.ROOT / "stmemu" / "examples"
+        for name in ("segment.cpp", "segment.h"):
+            shutil.copy(examples / name, outside)
+        run("cmake", "-S", outside, "-B", outside / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", outside / "build")
+        self.use_segment(outside / "build" / "segment")
+
+        pc_file, = self.prefix.rglob("auxin-stmemu.pc")
+        flags = self.pkg_config(pc_file, "--cflags", "--libs").split()
+        run("g++", "-std=c++17", "-o", outside / "by_pkg_config", outside / "segment.cpp", *flags)
+        self.use_segment(outside / "by_pkg_config")
+
     def pkg_config(self, pc_file, *asked):
-        return run("pkg-config", *asked, "auxin",
+        return run("pkg-config", *asked, pc_file.stem,
                    env={**os.environ, "PKG_CONFIG_PATH": str(pc_file.parent)})
 
     def assert_pkg_config_finds_headers_below(self, prefix):

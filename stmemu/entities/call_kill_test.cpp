@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Goal: a remote procedure call through stable ports is executed exactly once, and answered exactly
+// once, whenever its client or its server is killed (paper 001, §3.3).
+// Method: a child is killed by SIGKILL just before its N-th store to a bank, for every N of a call;
+// then clients and servers are killed at random moments, again and again. Afterwards every call
+// counts as one effect and one reply, and there are as many objects as before.
+//
+// AUXIN_ROUNDS: kills of the random part; AUXIN_SEED repeats one.
+#include <signal.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "stmemu/entities/call_workload.h"
+#include "stmemu/interface/test_memory_file.h"
+#include "stmemu/memory/bank.h"
+
+namespace auxin::stm {
+namespace {
+
+uint64_t steps = 0, kill_at = 0;
+
+}  // namespace
+
+void bank_step(int, uint64_t, uint64_t) {
+  if (__atomic_add_fetch(&steps, 1, __ATOMIC_RELAXED) == kill_at) raise(SIGKILL);
+}
+
+namespace {
+
+uint64_t number_of(const char* variable, uint64_t otherwise) {
+  const char* text = getenv(variable);
+  return text != nullptr ? strtoull(text, nullptr, 0) : otherwise;
+}
+
+enum class Deed { kRequest, kServe, kAwait };
+
+class EveryStore : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    calls::set_up_server(memory_);
+    calls::set_up_clients(memory_);
+  }
+
+  void act(const Memory& memory, Deed deed) {
+    if (deed == Deed::kRequest) calls::request(memory, 0);
+    if (deed == Deed::kServe) calls::serve(memory, 0);
+    if (deed == Deed::kAwait) calls::await(memory, 0, 0);
+  }
+  // A child does the deed until its N-th store. True if it came to the end.
+  bool in_child_until(Deed deed, uint64_t step) {
+    const int status = in_child([&] {
+      Memory mine = Memory::open(file_.path());
+      steps = 0;
+      kill_at = step;
+      act(mine, deed);
+      kill_at = 0;
+      return 0;
+    });
+    EXPECT_TRUE(WIFEXITED(status) || WTERMSIG(status) == SIGKILL);
+    return WIFEXITED(status);
+  }
+  uint64_t kill_at_every_store(Deed deed) {
+    const bool alone = GetParam();  // when the next program comes, nobody has the memory attached
+    calls::Count before = {};
+    for (uint64_t step = 1;; ++step) {
+      if (deed != Deed::kRequest) calls::request(memory_, 0);
+      if (deed == Deed::kAwait) calls::serve(memory_, 0);
+      if (alone) memory_.close();
+      const bool done = in_child_until(deed, step);
+      if (alone) memory_ = Memory::open(file_.path());
+      act(memory_, deed);  // the program is started again
+      calls::settle_and_check(memory_);
+      const calls::Count now = calls::count(memory_);
+      if (step == 1) before = now;
+      EXPECT_EQ(now.objects, before.objects) << "step " << step;
+      EXPECT_EQ(now.own_objects, before.own_objects) << "step " << step;
+      if (done || HasFailure()) return step - 1;
+    }
+  }
+
+  MemoryFile file_;
+  Memory memory_ = Memory::open(file_.path());
+};
+
+TEST_P(EveryStore, OfTheServer) { EXPECT_GT(kill_at_every_store(Deed::kServe), 100u); }
+TEST_P(EveryStore, OfTheClientThatSends) {
+  EXPECT_GT(kill_at_every_store(Deed::kRequest), 50u);
+}
+TEST_P(EveryStore, OfTheClientThatReceives) {
+  EXPECT_GT(kill_at_every_store(Deed::kAwait), 50u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Recovery, EveryStore, testing::Bool(), [](const auto& how) {
+  return how.param ? std::string("ByWhoComesNext") : std::string("ByWhoIsThere");
+});
+
+// Servers and clients that run until they are killed.
+class Programs {
+ public:
+  explicit Programs(const std::string& path) : path_(path) {}
+  ~Programs() {
+    for (const pid_t pid : pids_) end(pid);
+  }
+  void start(size_t number) {
+    pids_.resize(std::max(pids_.size(), number + 1));
+    pids_[number] = fork();
+    if (pids_[number] == 0) run(number);
+  }
+  void kill(size_t number) { end(pids_[number]); }
+
+ private:
+  [[noreturn]] void run(size_t number) {
+    try {
+      Memory memory = Memory::open(path_);
+      for (;;) {
+        if (number < kServers) {
+          calls::serve(memory, 1'000'000);
+        } else {
+          calls::request(memory, number - kServers);
+          calls::await(memory, number - kServers, 1'000'000);
+        }
+      }
+    } catch (const Failure& failure) {
+      fprintf(stderr, "program %zu: %s (%s)\n", number, failure.what(),
+              name_of(failure.status()));
+      _exit(1);
+    }
+  }
+  static void end(pid_t pid) {
+    int status = 0;
+    ASSERT_GT(pid, 0) << "fork failed";
+    ::kill(pid, SIGKILL);
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    EXPECT_TRUE(WIFSIGNALED(status)) << "a program ended by itself";
+  }
+
+ public:
+  static constexpr size_t kServers = 2;  // a primary and its backup, both ready to serve
+
+ private:
+  std::string path_;
+  std::vector<pid_t> pids_;
+};
+
+TEST(KilledAtRandom, ClientsAndServersLoseNoCallAndRepeatNone) {
+  const uint64_t seed = number_of("AUXIN_SEED", std::random_device{}());
+  const uint64_t rounds = number_of("AUXIN_ROUNDS", 400);
+  SCOPED_TRACE("AUXIN_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  MemoryFile file;
+  Memory memory = Memory::open(file.path());
+  calls::set_up_server(memory);
+  calls::set_up_clients(memory);
+  const calls::Count before = calls::count(memory);
+  memory.close();
+
+  constexpr size_t kPrograms = Programs::kServers + calls::kClients;
+  uint64_t served = 0;
+  for (uint64_t killed = 0; killed < rounds && !HasFailure();) {
+    {
+      Programs programs(file.path());
+      for (size_t number = 0; number < kPrograms; ++number) programs.start(number);
+      // From time to time all of them go, and the next one finds nobody.
+      const uint64_t until = std::min(rounds, killed + 20 + random() % 40);
+      for (; killed < until; ++killed) {
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 8000));
+        const size_t number = random() % kPrograms;
+        programs.kill(number);
+        programs.start(number);
+      }
+    }
+    killed += kPrograms;
+    memory = Memory::open(file.path());
+    EXPECT_EQ(memory.report().losses, 0u);
+    served = calls::settle_and_check(memory);
+    const calls::Count after = calls::count(memory);
+    EXPECT_EQ(after.objects, before.objects);
+    EXPECT_EQ(after.own_objects, before.own_objects);
+    memory.close();
+  }
+  EXPECT_GT(served, rounds);
+  RecordProperty("calls", static_cast<int>(served));
+  printf("%llu calls, %llu kills, AUXIN_SEED=%llu\n", static_cast<unsigned long long>(served),
+         static_cast<unsigned long long>(rounds), static_cast<unsigned long long>(seed));
+}
+
+}  // namespace
+}  // namespace auxin::stm

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A commit that the controller carries out for an isolated client: Activation's own commit, with
+// objects under the client's claims and contents from its view. Nothing is believed that can be
+// looked up; what is not as the client says makes it a conflict, before anything is stored.
+#include "stmemu/isolated/channel.h"
+#include "stmemu/transaction/activation.h"
+#include "stmemu/transaction/descriptor.h"
+#include "stmemu/transaction/recovery.h"
+
+namespace auxin::stm {
+namespace {
+
+bool is_descriptor(const PhysicalMemory& memory, uint64_t address) {
+  Place place;
+  ObjectHeader header;
+  return locate(memory, address, &place) && place.use == PageUse::kDescriptors &&
+         (good_copy(memory, memory.banks().a, place, &header) ||
+          good_copy(memory, memory.banks().b, place, &header)) &&
+         header.live() && header.kind() == ObjectKind::kDescriptor;
+}
+
+// Whether an object may go from `before` to what the change says.
+bool is_allowed(const ObjectHeader& before, const ObjectHeader& after, const Place& place) {
+  if (after.state() != ObjectState::kFree && after.state() != ObjectState::kLive) return false;
+  if (!before.live()) {  // made
+    const bool descriptor = after.kind() == ObjectKind::kDescriptor;
+    return after.live() && after.kind() != ObjectKind::kIntents && after.size_bytes() > 0 &&
+           after.size_bytes() <= place.capacity &&
+           descriptor == (place.use == PageUse::kDescriptors) &&
+           (!descriptor || after.size_bytes() == kDescriptorBytes);
+  }
+  return !after.live() || (after.size_and_kind == before.size_and_kind &&
+                           after.type_and_life == before.type_and_life);
+}
+
+}  // namespace
+
+Status Activation::adopt(const Change& change, uint64_t activity) {
+  Place place;
+  if (!locate_header(memory_, change.header, &place)) return Status::kConflict;
+  const uint64_t owner = memory_.owner_word(place.header).load(std::memory_order_acquire);
+  if (OwnerWord::activity_of(owner) != activity) return Status::kConflict;
+  ObjectHeader header, after;
+  if (sound_object(memory_, place, &header) == Soundness::kLost) return Status::kDamaged;
+  after.version = header.version;
+  after.size_and_kind = change.size_and_kind;
+  after.type_and_life = change.type_and_life;
+  if (header.version != change.version || !is_allowed(header, after, place)) {
+    return Status::kConflict;
+  }
+  Touched& touched = touched_.emplace_back(place, header);
+  touched.becomes = after;
+  touched.freed = header.live() && !after.live();
+  touched.allocated = !header.live();
+  touched.adopted = true;
+  return Status::kOk;
+}
+
+Status Activation::carry_out(const ForeignTransaction& transaction, const Change* changes,
+                             uint64_t count, const char* view, uint64_t* serial) {
+  if (!is_descriptor(memory_, transaction.descriptor)) return Status::kRefused;
+  DescriptorState state;
+  if (!read_state(memory_, transaction.descriptor, &state)) return Status::kDamaged;
+  *serial = state.serial;
+  if (state.serial == transaction.serial + 1 && state.phase == Phase::kIdleAfterCommit) {
+    return Status::kOk;  // another controller carried it out, and died before it could say so
+  }
+  const uint32_t context = OwnerWord::context_of(transaction.activity);
+  if (context >= kContexts || memory_.board().contexts[context].active.load(
+                                  std::memory_order_acquire) != transaction.activity) {
+    return Status::kConflict;
+  }
+  Status status = wants_descriptor(transaction.descriptor)
+                      ? use_descriptor(transaction.descriptor)
+                      : Status::kOk;
+  if (status != Status::kOk) return status;
+  serial_ = state.serial;
+  carrying_ = true;
+  status = begin();
+  for (uint64_t index = 0; index < count && status == Status::kOk; ++index) {
+    status = adopt(changes[index], transaction.activity);
+  }
+  for (size_t index = 0; index < touched_.size() && status == Status::kOk; ++index) {
+    Touched& touched = touched_[index];
+    status = intend(touched, touched.allocated ? Intent::kAllocate
+                             : touched.freed   ? Intent::kFree
+                                               : Intent::kChange);
+  }
+  if (status == Status::kOk) {
+    for (const Touched& touched : touched_) {
+      if (touched.freed) continue;
+      if (touched.becomes.kind() == ObjectKind::kDescriptor) {
+        if (touched.allocated) format_descriptor(memory_, touched.place.contents);
+        continue;
+      }
+      memory_.banks().a.store(touched.place.contents, view + touched.place.contents,
+                              whole_words(touched.becomes.size_bytes()));
+    }
+    status = commit();
+    *serial = serial_;
+  } else if (active_) {
+    static_cast<void>(abort());
+  }
+  carrying_ = false;
+  return status;
+}
+
+}  // namespace auxin::stm

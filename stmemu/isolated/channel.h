@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an isolated client and the controller share: a session for each process that has the memory
+// attached, in shared memory that the client makes and hands over a socket (handshake.h).
+//
+//   session := header page, channels, view
+//
+// The view is as large as a bank; an open object's working copy lies in it at the object's address.
+// Each thread that runs transactions has a channel: one request at a time, answered in place. The
+// controller trusts nothing in it: every length, address and version is judged again.
+//
+// A request is complete when its number has been stored, last; so is a reply. A request that was
+// under way when the controller died is found by the next one, which knows from the descriptor's
+// serial whether it was carried out (controller.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "stmemu/memory/format.h"
+
+namespace auxin::stm {
+
+inline constexpr uint32_t kChannels = 64;               // threads of one process
+inline constexpr uint64_t kChannelBytes = 64 * 1024;
+inline constexpr uint32_t kSessionVersion = 1;
+
+enum class Request : uint32_t {
+  kNone = 0,
+  kOpen,       // a channel is taken: give it a descriptor
+  kCommit,     // the changes are complete: commit them
+  kMore,       // the changes so far; the rest follows
+  kMakeRun,    // first.header: pages, first.version: realm, first.size: use | size class << 8
+  kReclaim,    // give back runs without live objects; result: whether there was one
+  kMend,       // first.header: an object that does not check: repair it
+};
+
+// One object that a commit changes.
+struct Change {
+  uint64_t header;         // its header's address
+  uint64_t version;        // before
+  uint64_t size_and_kind;  // after (ObjectHeader); a free one: state kFree
+  uint64_t type_and_life;
+};
+static_assert(sizeof(Change) == 32);
+
+struct Channel {
+  // One line, written by the client; a commit of one object needs no other.
+  alignas(64) std::atomic<uint64_t> request_number;
+  uint32_t request;        // Request
+  uint32_t changes;        // in `first` and `rest`
+  Change first;
+  uint64_t activity;       // of the transaction: whose claims the objects are under
+  uint64_t reserved;
+
+  alignas(64) std::atomic<uint64_t> reply_number;  // by the controller
+  uint64_t result;
+  uint32_t status;                                 // Status
+  std::atomic<uint32_t> client_sleeps;             // on the low half of reply_number
+
+  alignas(64) uint64_t descriptor;  // of the transaction
+  uint64_t serial;                  // of the transaction on it
+  std::atomic<uint32_t> taken;      // a thread uses the channel
+  uint32_t context;                 // of that thread
+
+  Change rest[(kChannelBytes - 256) / sizeof(Change)];
+};
+static_assert(sizeof(Channel) <= kChannelBytes);
+static_assert(offsetof(Channel, reply_number) == 64 && offsetof(Channel, descriptor) == 128);
+
+inline constexpr uint64_t kMostChanges = 1 + sizeof(Channel::rest) / sizeof(Change);
+
+struct SessionHeader {
+  uint32_t version;
+  uint32_t pid;
+  uint64_t bank_bytes;
+};
+
+inline constexpr uint64_t kChannelsOffset = kPageBytes;
+inline constexpr uint64_t kViewOffset = kChannelsOffset + kChannels * kChannelBytes;
+inline constexpr uint64_t session_bytes(uint64_t bank_bytes) { return kViewOffset + bank_bytes; }
+
+inline constexpr uint64_t kHelloMagic = 0x4f4c4c45484d5453;
+
+// The first words on the socket, with the session's descriptor; and the answer.
+struct Hello {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t pid;
+  uint64_t bank_bytes;
+  uint64_t seed;        // of the memory that the client has mapped
+};
+struct Welcome {
+  uint64_t magic;
+  uint32_t accepted;
+  uint32_t reserved;
+};
+
+}  // namespace auxin::stm

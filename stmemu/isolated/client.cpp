@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an isolated client's transaction does differently: an open object is a copy in the view, and
+// the commit is a request to the controller.
+#include <string.h>
+
+#include <algorithm>
+
+#include "stmemu/isolated/connection.h"
+#include "stmemu/transaction/activation.h"
+#include "stmemu/transaction/recovery.h"
+
+namespace auxin::stm {
+
+// The object is this transaction's by its claim, so nobody changes it meanwhile.
+bool Activation::copy_into_view(Touched& touched) {
+  const Place& place = touched.place;
+  const Banks& banks = memory_.banks();
+  const auto is_sound = [&] {
+    return good_copy(memory_, banks.a, place, &touched.header) &&
+           memcmp(&touched.header, banks.b.at(place.header), sizeof(ObjectHeader)) == 0 &&
+           (!contents_count(touched.header) ||
+            memcmp(banks.a.at(place.contents), banks.b.at(place.contents),
+                   whole_words(touched.header.size_bytes())) == 0);
+  };
+  if (__builtin_expect(!is_sound(), 0)) {
+    channel_->first = {place.header, 0, 0, 0};
+    channel_->activity = activity_;
+    if (remote_->ask(*channel_, Request::kMend) != Status::kOk || !is_sound()) return false;
+  }
+  if (contents_count(touched.header)) {
+    memcpy(memory_.view() + place.contents, banks.a.at(place.contents),
+           whole_words(touched.header.size_bytes()));
+  }
+  return true;
+}
+
+Status Activation::commit_remotely() {
+  Status status = Status::kOk;
+  if (intents_ > 0) {
+    uint64_t count = 0;
+    channel_->activity = activity_;
+    channel_->descriptor = descriptor_;
+    channel_->serial = serial_;
+    for (Touched& touched : touched_) {
+      if (!touched.changes) continue;
+      if (touched.freed && !touched.header.live()) {  // made and freed in this transaction
+        touched.becomes = touched.header;
+        continue;
+      }
+      if (touched.freed) touched.becomes.describe(0, ObjectKind::kUser, ObjectState::kFree);
+      if (count == kMostChanges) {
+        channel_->changes = static_cast<uint32_t>(count);
+        status = remote_->ask(*channel_, Request::kMore);
+        if (status != Status::kOk) break;
+        count = 0;
+      }
+      Change& change = count == 0 ? channel_->first : channel_->rest[count - 1];
+      change = {touched.place.header, touched.header.version, touched.becomes.size_and_kind,
+                touched.becomes.type_and_life};
+      ++count;
+    }
+    if (status == Status::kOk && count > 0) {
+      channel_->changes = static_cast<uint32_t>(count);
+      uint64_t serial = 0;
+      status = remote_->ask(*channel_, Request::kCommit, &serial);
+      if (status == Status::kOk) serial_ = serial;
+    }
+  }
+  for (Touched& touched : touched_) {
+    // The controller has given its run back.
+    touched.dissolved = status == Status::kOk && touched.freed && touched.header.live() &&
+                        touched.place.size_class == kLargeClass;
+  }
+  end();
+  if (status == Status::kOk) return status;
+  return fail(status, status == Status::kUnreachable
+                          ? "no controller answers: whether the transaction was committed is not "
+                            "known"
+                          : "the controller refuses the commit: an object is not as this "
+                            "transaction saw it");
+}
+
+}  // namespace auxin::stm
