@@ -123,7 +123,7 @@ std::string in_flight_text(const PhysicalMemory& memory, const stm::Survey& surv
 
 int info(const Options& options) {
   PhysicalMemory memory;
-  const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, true);
+  const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, {true});
   if (!mapped) return refuse(mapped.error());
   const stm::Survey survey = stm::survey(memory);
   const std::vector<stm::Root> roots = stm::roots(memory);
@@ -210,7 +210,7 @@ int check(const Options& options) {
                           {what}, 1, 0, false);
     }
     PhysicalMemory memory;
-    const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, true);
+    const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, {true});
     if (!mapped) return refuse(mapped.error());
     const stm::Survey survey = stm::survey(memory);
     Json json = identity_json(memory);
@@ -260,7 +260,7 @@ std::string hex_dump(const char* bytes, uint64_t size_bytes) {
 
 int dump(const Options& options) {
   PhysicalMemory memory;
-  const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, true);
+  const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, {true});
   if (!mapped) return refuse(mapped.error());
   uint64_t wanted = 0;
   if (!options.object.empty()) {

@@ -69,6 +69,9 @@ struct NewMemory {
 struct OpenMemory {
   Policy policy = Policy::kAbort;  // of this program, for access violations
   bool any_machine = false;        // accept a file that another machine made
+  // Mode kWindow: mprotect and system calls, as on machines without userfaultfd and protection
+  // keys, which are several times as fast.
+  bool plain_guards = false;
 };
 
 // What a memory holds and has lived through.

@@ -35,6 +35,7 @@ Memory Memory::open(const std::string& path, const OpenMemory& how) {
   core->forks = fork_count();
   AttachOptions options;
   options.any_machine = how.any_machine;
+  options.plain_guards = how.plain_guards;
   Result<Findings> findings = attach(core->physical, path, options);
   if (!findings) {
     // A client of an isolated memory gets as far as its controller, which does not answer.

@@ -18,7 +18,8 @@ struct Cell : Stable {
   volatile uint64_t value = 42;
 };
 
-class Trespass : public testing::Test {
+// Its parameter: plain_guards.
+class Trespass : public testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
     Memory memory = Memory::open(file_.path());
@@ -38,11 +39,16 @@ class Trespass : public testing::Test {
       EXPECT_EQ(t.open<Cell>(other_)->value, 42u);
     });
   }
+  static OpenMemory guards() {
+    OpenMemory how;
+    how.plain_guards = GetParam();
+    return how;
+  }
   // A child that runs `deed` inside a transaction of its own.
   int in_transaction(Policy policy, const std::function<void(Transaction&)>& deed) {
     return in_child([&] {
       if (freopen("/dev/null", "w", stderr) == nullptr) return 99;
-      OpenMemory how;
+      OpenMemory how = guards();
       how.policy = policy;
       Memory memory = Memory::open(file_.path(), how);
       try {
@@ -58,7 +64,7 @@ class Trespass : public testing::Test {
   stable_ptr<Cell> cell_, other_;
 };
 
-TEST_F(Trespass, LoadsAndStoresWithoutOpenFailTheTransaction) {
+TEST_P(Trespass, LoadsAndStoresWithoutOpenFailTheTransaction) {
   const std::vector<std::function<void(Transaction&)>> deeds = {
       [&](Transaction&) { cell_->value = 1; },
       [&](Transaction&) { static_cast<void>(cell_->value); },
@@ -83,17 +89,17 @@ TEST_F(Trespass, LoadsAndStoresWithoutOpenFailTheTransaction) {
   }
 }
 
-TEST_F(Trespass, TrustedCodeIsHalted) {
+TEST_P(Trespass, TrustedCodeIsHalted) {
   const int status =
       in_transaction(Policy::kHalt, [&](Transaction&) { cell_->value = 1; });
   EXPECT_TRUE(WIFSIGNALED(status));
   expect_intact();
 }
 
-TEST_F(Trespass, OutsideOfAnythingTheProgramEnds) {
+TEST_P(Trespass, OutsideOfAnythingTheProgramEnds) {
   const int status = in_child([&] {
     if (freopen("/dev/null", "w", stderr) == nullptr) return 99;
-    Memory memory = Memory::open(file_.path());
+    Memory memory = Memory::open(file_.path(), guards());
     cell_->value = 1;
     return 0;
   });
@@ -101,9 +107,9 @@ TEST_F(Trespass, OutsideOfAnythingTheProgramEnds) {
   expect_intact();
 }
 
-TEST_F(Trespass, ManyTimesInOneProgram) {
+TEST_P(Trespass, ManyTimesInOneProgram) {
   const int status = in_child([&] {
-    Memory memory = Memory::open(file_.path());
+    Memory memory = Memory::open(file_.path(), guards());
     for (int i = 0; i < 1000; ++i) {
       const Status said =
           status_of([&] { atomically(memory, [&](Transaction&) { cell_->value = 1; }); });
@@ -133,12 +139,12 @@ std::vector<std::pair<uint64_t, uint64_t>> mapped_banks(const std::string& path,
   return found;
 }
 
-TEST_F(Trespass, RandomWildStoresLeaveWhatIsCommittedIntact) {
+TEST_P(Trespass, RandomWildStoresLeaveWhatIsCommittedIntact) {
   const char* given = getenv("AUXIN_SEED");
   const uint64_t seed = given != nullptr ? strtoull(given, nullptr, 0) : std::random_device{}();
   SCOPED_TRACE("AUXIN_SEED=" + std::to_string(seed));
   const int status = in_child([&] {
-    Memory memory = Memory::open(file_.path());
+    Memory memory = Memory::open(file_.path(), guards());
     const auto areas = mapped_banks(file_.path(), 2 << 20);
     if (areas.empty()) return 2;
     std::mt19937_64 random(seed);
@@ -160,6 +166,23 @@ TEST_F(Trespass, RandomWildStoresLeaveWhatIsCommittedIntact) {
   EXPECT_EQ(status, 0);
   expect_intact();
 }
+
+TEST_P(Trespass, WhatGuardsIsReported) {
+  Memory memory = Memory::open(file_.path(), guards());
+  const MemoryReport report = memory.report();
+  if (GetParam()) {
+    EXPECT_EQ(report.guard, "mprotect");
+    EXPECT_EQ(report.stores, "system call");
+  } else {
+    EXPECT_TRUE(report.guard == "userfaultfd" || report.guard == "mprotect") << report.guard;
+    EXPECT_TRUE(report.stores == "protection key" || report.stores == "system call");
+  }
+}
+
+std::string guard_name(const testing::TestParamInfo<bool>& info) {
+  return info.param ? "plain" : "fastest";
+}
+INSTANTIATE_TEST_SUITE_P(Guards, Trespass, testing::Bool(), guard_name);
 
 }  // namespace
 }  // namespace auxin::stm

@@ -68,6 +68,12 @@ class PageTable::Lock {
   RobustLock& lock_;
 };
 
+bool is_overtaken_head(const PhysicalMemory& memory, const Bank& bank, uint64_t page) {
+  PageHead head;
+  return good_head(memory, bank, page, &head) ||
+         bank.word(head_offset(page)) == unfinished(memory, page);
+}
+
 bool read_head(const PhysicalMemory& memory, uint64_t page, PageHead* head) {
   PageHead a, b;
   const bool good_a = good_head(memory, memory.banks().a, page, &a);
@@ -83,10 +89,7 @@ bool sound_head(PhysicalMemory& memory, uint64_t page, PageHead* head, bool* rep
   Banks& banks = memory.banks();
   for (Bank* bank : {&banks.a, &banks.b}) {
     if (memcmp(bank->at(head_offset(page)), head, sizeof(*head)) == 0) continue;
-    // An older head, or one half written, is what a crash leaves.
-    PageHead copy;
-    const bool good = good_head(memory, *bank, page, &copy);
-    *repaired |= !good && bank->word(head_offset(page)) != unfinished(memory, page);
+    *repaired |= !is_overtaken_head(memory, *bank, page);
     store_copy(memory, *bank, page, *head);
   }
   return true;

@@ -27,6 +27,9 @@ namespace auxin::stm {
 // The better copy of a head, after the other has been made equal. `repaired`: it was damaged (not
 // just left behind by a crash). False: neither is good.
 bool sound_head(PhysicalMemory& memory, uint64_t page, PageHead* head, bool* repaired);
+// Whether a copy that differs from the better one is what a death leaves behind, not damage: an
+// older head, or one that was being written.
+bool is_overtaken_head(const PhysicalMemory& memory, const Bank& bank, uint64_t page);
 // The better copy, without mending.
 bool read_head(const PhysicalMemory& memory, uint64_t page, PageHead* head);
 

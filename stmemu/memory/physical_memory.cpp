@@ -317,8 +317,9 @@ Result<Identity> PhysicalMemory::identify(const std::string& path, bool any_mach
 
 // --- mapping ---
 
-Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool any_machine) {
-  Result<Identity> identity = identify(path, any_machine);
+Result<bool> PhysicalMemory::map(const std::string& path, Access access,
+                                 const MapOptions& options) {
+  Result<Identity> identity = identify(path, options.any_machine);
   if (!identity) return Error{identity.error()};
   identity_ = identity.value();
   path_ = path;
@@ -358,7 +359,7 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access, bool an
   base_ = static_cast<char*>(base);
   mapped_bytes_ = expected;
   if (mode() == Mode::kWindow && !read_only) {
-    const Result<bool> guarded = map_guarded(base_);
+    const Result<bool> guarded = map_guarded(base_, options.plain_guards);
     if (!guarded) return guarded;
   }
   if (durability() == Durability::kPower && !read_only) banks_.sync_at_fences(fd_);
@@ -415,12 +416,12 @@ Result<bool> PhysicalMemory::map_as_client() {
 
 // Takes this process's right to store into the banks away from everything but Bank, and makes the
 // window in which its programs see bank A.
-Result<bool> PhysicalMemory::map_guarded(char* whole) {
+Result<bool> PhysicalMemory::map_guarded(char* whole, bool plain) {
   const uint64_t both = 2 * bank_bytes();
   if (mprotect(whole, both, PROT_READ) != 0) {
     return failed(path_, "its banks can't be protected", errno);
   }
-  if (const int key = store_key(); key >= 0) {
+  if (const int key = plain ? -1 : store_key(); key >= 0) {
     // Without access first: there is no moment at which it is open.
     void* guarded = mmap(nullptr, both, PROT_NONE, MAP_SHARED, fd_, 0);
     if (guarded == MAP_FAILED) return failed(path_, "can't be mapped", errno);
@@ -438,7 +439,7 @@ Result<bool> PhysicalMemory::map_guarded(char* whole) {
   };
   banks_.a = bank(0);
   banks_.b = bank(1);
-  Result<std::unique_ptr<Window>> window = Window::make(fd_, bank_bytes());
+  Result<std::unique_ptr<Window>> window = Window::make(fd_, bank_bytes(), !plain);
   if (!window) return Error{path_ + ": " + window.error()};
   window_ = std::move(window.value());
   view_ = window_->base();

@@ -43,6 +43,11 @@ struct Identity {
   bool truncated = false;      // the file ends before it should, and bank A is whole
 };
 
+struct MapOptions {
+  bool any_machine = false;   // accept a file that another machine made
+  bool plain_guards = false;  // kWindow: mprotect and system calls, as where nothing faster is
+};
+
 class PhysicalMemory {
  public:
   PhysicalMemory();
@@ -62,7 +67,7 @@ class PhysicalMemory {
   // is connected to; only the board is mapped for writing.
   enum class Access { kUse, kRead, kClient };
   // Maps `path`. kUse: the caller must now recover if alone(), then call share().
-  Result<bool> map(const std::string& path, Access access, bool any_machine = false);
+  Result<bool> map(const std::string& path, Access access, const MapOptions& options = {});
   // A memory without a file, over memory of the caller's (tests of recovery): banks and board as in
   // the file. Always alone.
   void map_given(char* whole, const Superblock& superblock);
@@ -124,7 +129,7 @@ class PhysicalMemory {
 
  private:
   Result<bool> lock_presence();
-  Result<bool> map_guarded(char* whole);
+  Result<bool> map_guarded(char* whole, bool plain);
   Result<bool> map_as_client();
   void format(const std::function<uint64_t(PhysicalMemory&)>& fill);
 

@@ -259,13 +259,14 @@ Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
   Findings findings;
   if (isolated && !options.controller) {
     const Result<bool> mapped = memory.map(path, PhysicalMemory::Access::kClient,
-                                           options.any_machine);
+                                           {options.any_machine, options.plain_guards});
     if (!mapped) return Error{mapped.error()};
     recover_dead_contexts(memory);
     return findings;
   }
   const Result<bool> mapped =
-      memory.map(path, PhysicalMemory::Access::kUse, options.any_machine);
+      memory.map(path, PhysicalMemory::Access::kUse,
+                 {options.any_machine, options.plain_guards});
   if (!mapped) return Error{mapped.error()};
   if (isolated && !memory.alone()) {
     return Error{path + ": it has a controller already (pid " +

@@ -51,6 +51,7 @@ Result<bool> create_memory(const std::string& path, const CreateOptions& options
 // flight; another one recovers what dead threads left. Blocks while others attach.
 struct AttachOptions {
   bool any_machine = false;
+  bool plain_guards = false;  // MapOptions
   bool every_object = false;  // judge every object, whatever the file says of itself
   bool controller = false;    // of an isolated memory: attach as the one that stores for all
 };

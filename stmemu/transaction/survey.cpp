@@ -60,7 +60,10 @@ class Surveyor {
         continue;
       }
       for (const Bank* bank : {&memory_.banks().a, &memory_.banks().b}) {
-        if (memcmp(bank->at(head_offset(page)), &head, sizeof(head)) == 0) continue;
+        if (memcmp(bank->at(head_offset(page)), &head, sizeof(head)) == 0 ||
+            is_overtaken_head(memory_, *bank, page)) {
+          continue;
+        }
         if (memory_.in_use() && settles([&] {
               PageHead now;
               return read_head(memory_, page, &now) &&
