@@ -72,6 +72,7 @@ Status Activation::commit_remotely() {
     touched.dissolved = status == Status::kOk && touched.freed && touched.header.live() &&
                         touched.place.size_class == kLargeClass;
   }
+  if (status == Status::kOk && reclaims_realms_) static_cast<void>(allocator_.reclaim(activity_));
   end();
   if (status == Status::kOk) return status;
   return fail(status, status == Status::kUnreachable
