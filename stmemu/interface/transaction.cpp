@@ -116,7 +116,9 @@ void Transaction::Begin() {
   }
   // Most often the thread begins again what it began last: its activation is there as long as the
   // memory is held on to, which `core_` does.
+  // (The thread's transactions share it: another one may have left it in its memory object.)
   if (__builtin_expect(last_ != nullptr && thread_ == this_thread.number && !last_->active() &&
+                           realm_ == 0 && last_->realm() == 0 &&
                            !last_->wants_descriptor(descriptor_), 1)) {
     const Status status = last_->begin();
     if (__builtin_expect(status != Status::kOk, 0)) detail::raise(status, last_->message());

@@ -134,7 +134,10 @@ struct Board {
   // PageInfo[pages], owner words[bank size / 32] follow, each from a page boundary on.
 };
 
-inline constexpr uint64_t kBoardReady = 0x5944'4145'5244'5242;
+// Programs that share a board must see the same one: any change of its layout raises the version.
+inline constexpr uint64_t kBoardVersion = 1;
+inline constexpr uint64_t kBoardReady =
+    0x5942 + (kBoardVersion << 16) + (sizeof(Board) << 24) + (sizeof(PageInfo) << 56);
 
 inline constexpr uint64_t page_infos_offset() { return whole_pages(sizeof(Board)) * kPageBytes; }
 inline constexpr uint64_t owners_offset(uint64_t bank_bytes) {

@@ -32,6 +32,9 @@ constexpr off_t kAttachingByte = off_t{1} << 61;       // exclusive: somebody is
 constexpr off_t kPresenceByte = kAttachingByte + 1;    // shared: somebody has it attached
 constexpr off_t kClientByte = kAttachingByte + 2;      // shared: a client of its controller has
 
+constexpr const char* kForeignBoard =
+    ": in use by programs with another version of this library; end them first";
+
 class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}
@@ -358,6 +361,7 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access,
   map_given(static_cast<char*>(base), identity_.superblock);
   base_ = static_cast<char*>(base);
   mapped_bytes_ = expected;
+  if (!read_only && !alone_ && !board_is_ready()) return Error{path + kForeignBoard};
   if (mode() == Mode::kWindow && !read_only) {
     const Result<bool> guarded = map_guarded(base_, options.plain_guards);
     if (!guarded) return guarded;
@@ -401,6 +405,7 @@ Result<bool> PhysicalMemory::map_as_client() {
     return failed(path_, "can't be mapped", errno);
   }
   map_given(base_, identity_.superblock);
+  if (board_is_foreign()) return Error{path_ + kForeignBoard};
   const auto bank = [&](int number) {
     return Bank(number, base_ + static_cast<uint64_t>(number) * bank_bytes(), nullptr, -1, -1, 0);
   };

@@ -79,6 +79,10 @@ class PhysicalMemory {
   bool board_is_ready() const {
     return board_->ready.load(std::memory_order_acquire) == kBoardReady;
   }
+  // Of a board that somebody uses: made by a library whose board is laid out in another way.
+  bool board_is_foreign() const {
+    return board_->ready.load(std::memory_order_acquire) != 0 && !board_is_ready();
+  }
   // Empties the board. Only when alone.
   void make_board();
   // Makes the file one of this machine (kUse, alone).

@@ -274,6 +274,9 @@ Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
   }
   if (memory.alone()) {
     // Clients of a controller that died still hold their claims; they go on with this one.
+    if (memory.has_clients() && memory.board_is_foreign()) {
+      return Error{path + ": its clients use another version of this library; end them first"};
+    }
     if (!memory.has_clients() || !memory.board_is_ready()) memory.make_board();
     const bool every_object = options.every_object || identity.value().truncated ||
                               !identity.value().good[0] || !identity.value().good[1] ||
