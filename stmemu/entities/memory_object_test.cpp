@@ -84,6 +84,27 @@ TEST_P(LogicalMemory, IsPrivate) {
   atomically(memory_, [&](Transaction& t) { EXPECT_FALSE(t.root<Cell>("cell")); });
 }
 
+TEST_P(LogicalMemory, TransactionsOfOneThreadEachRunInTheirOwn) {
+  const MemoryObject object = make("one", 200);
+  const Memory logical = object.memory();
+  Transaction plain(memory_), inside(logical);
+  plain.Begin();
+  const stable_ptr<Cell> outer = plain.make<Cell>().reference();
+  plain.Commit();
+  inside.Begin();
+  const stable_ptr<Cell> inner = inside.make<Cell>().reference();
+  inside.Commit();
+  // Both have begun before, on the same context: each finds its own objects, and no other's.
+  for (int turn = 0; turn < 3; ++turn) {
+    plain.Begin();
+    EXPECT_EQ(status_of([&] { plain.open<Cell>(outer)->value = 1; }), Status::kOk);
+    EXPECT_EQ(status_of([&] { plain.open<Cell>(inner); }), Status::kForeign);
+    inside.Begin();
+    EXPECT_EQ(status_of([&] { inside.open<Cell>(inner)->value = 1; }), Status::kOk);
+    EXPECT_EQ(status_of([&] { inside.open<Cell>(outer); }), Status::kForeign);
+  }
+}
+
 TEST_P(LogicalMemory, HasAQuota) {
   const MemoryObject object = make("small", 50);
   const Memory logical = object.memory();

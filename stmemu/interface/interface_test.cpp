@@ -295,6 +295,18 @@ TEST_P(Interface, SizesThatCannotBe) {
   t.Commit();
 }
 
+TEST_P(Interface, ABoardThatIsLaidOutInAnotherWayIsNotShared) {
+  const uint64_t board = 2 * memory_.report().bank_size_bytes;
+  const int file = open(file_.path().c_str(), O_RDWR);
+  uint64_t ready = 0, other = 0x1234;
+  ASSERT_EQ(pread(file, &ready, sizeof(ready), static_cast<off_t>(board)), 8);
+  ASSERT_EQ(pwrite(file, &other, sizeof(other), static_cast<off_t>(board)), 8);
+  EXPECT_NE(status_of([&] { Memory::open(file_.path()); }), Status::kOk);
+  ASSERT_EQ(pwrite(file, &ready, sizeof(ready), static_cast<off_t>(board)), 8);
+  close(file);
+  EXPECT_EQ(status_of([&] { Memory::open(file_.path()); }), Status::kOk);
+}
+
 TEST_P(Interface, EachHasItsMode) {
   EXPECT_EQ(memory_.mode(), GetParam());
   EXPECT_EQ(memory_.report().mode, GetParam());
