@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,23 +23,6 @@ constexpr uint64_t kMaxObjects = OwnerWord::kIndexMask;  // of one transaction
 constexpr uint64_t kClaimOnly = OwnerWord::kIndexMask;   // an index of no object: only claimed
 constexpr uint64_t kCacheLineBytes = 64;
 constexpr uint64_t kPrefetchBytes = 1024;  // of an object's contents, when it is opened
-constexpr int kSpins = 200;               // before a waiting open() sleeps
-constexpr uint64_t kSleepSlice_us = 500;  // the longest sleep before it looks again
-
-uint64_t now_us() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
-}
-
-// Sleeps on a futex word until it is no longer `value`, it is woken, or the time is over.
-void sleep_on(std::atomic<uint32_t>& word, uint32_t value, uint64_t timeout_us) {
-  const timespec timeout = {static_cast<time_t>(timeout_us / 1'000'000),
-                            static_cast<long>(timeout_us % 1'000'000) * 1000};
-  const int error = errno;
-  syscall(SYS_futex, &word, FUTEX_WAIT, value, &timeout, nullptr, 0);
-  errno = error;
-}
 
 void wake_all(std::atomic<uint32_t>& word) {
   const int error = errno;
@@ -312,7 +294,7 @@ void Activation::end() {
   last_address_ = 0;
   Context& mine = context();
   mine.active.store(0, std::memory_order_release);
-  // Whoever begins to wait just now looks again after kSleepSlice_us at most.
+  // Whoever begins to wait just now looks again soon (claims.cpp).
   if (mine.waiters.load(std::memory_order_relaxed) != 0) {
     mine.releases.fetch_add(1, std::memory_order_release);
     wake_all(mine.releases);
@@ -347,37 +329,8 @@ void Activation::dissolve_large(Touched& touched) {
 
 // --- claims ---
 
-bool Activation::try_claim(uint64_t header, size_t index, uint64_t* holder) {
-  std::atomic<uint64_t>& owner = memory_.owner_word(header);
-  const uint64_t mine = activity_ | index;
-  uint64_t seen = owner.load(std::memory_order_acquire);
-  while (seen == 0 || OwnerWord::activity_of(seen) == activity_ || !still_runs(memory_, seen)) {
-    if (owner.compare_exchange_weak(seen, mine, std::memory_order_acq_rel)) return true;
-  }
-  *holder = seen;
-  return false;
-}
-
 void Activation::release_claim(const Place& place) {
   memory_.owner_word(place.header).store(0, std::memory_order_release);
-}
-
-// Follows who waits for whom from the holder of `header` on, back to this transaction.
-bool Activation::closes_a_circle(uint64_t header) const {
-  const Board& board = memory_.board();
-  for (uint32_t steps = 0; steps < kContexts; ++steps) {
-    const uint64_t holder = memory_.owner_word(header).load(std::memory_order_seq_cst);
-    const uint32_t index = OwnerWord::context_of(holder);
-    if (holder == 0 || index >= kContexts) return false;
-    if (index == context_) return true;
-    const Context& other = board.contexts[index];
-    if (other.active.load(std::memory_order_acquire) != OwnerWord::activity_of(holder)) {
-      return false;
-    }
-    header = other.waits_for.load(std::memory_order_seq_cst);
-    if (header == 0) return false;
-  }
-  return false;
 }
 
 Status Activation::claim(const Place& place, size_t index, Wait wait) {
@@ -388,43 +341,6 @@ Status Activation::claim(const Place& place, size_t index, Wait wait) {
     return Status::kOk;
   }
   return claim_of_other(place, index, wait);
-}
-
-Status Activation::claim_of_other(const Place& place, size_t index, Wait wait) {
-  uint64_t holder = 0;
-  if (try_claim(place.header, index, &holder)) return Status::kOk;
-  if (wait.timeout_us == 0) return Status::kConflict;
-
-  Context& mine = context();
-  const uint64_t start_us = now_us();
-  // Said before looking at the others: of two that close a circle, one at least sees it.
-  mine.waits_for.store(place.header, std::memory_order_seq_cst);
-  Status status = Status::kConflict;
-  for (int spins = 0;; ++spins) {
-    if (try_claim(place.header, index, &holder)) {
-      status = Status::kOk;
-      break;
-    }
-    if (closes_a_circle(place.header)) {
-      status = Status::kDeadlock;
-      break;
-    }
-    if (spins < kSpins) {
-      __builtin_ia32_pause();
-      continue;
-    }
-    const uint64_t waited_us = now_us() - start_us;
-    if (waited_us >= wait.timeout_us) break;
-    Context& other = memory_.board().contexts[OwnerWord::context_of(holder)];
-    const uint32_t seen = other.releases.load(std::memory_order_acquire);
-    other.waiters.fetch_add(1, std::memory_order_seq_cst);
-    if (other.active.load(std::memory_order_seq_cst) == OwnerWord::activity_of(holder)) {
-      sleep_on(other.releases, seen, std::min(kSleepSlice_us, wait.timeout_us - waited_us));
-    }
-    other.waiters.fetch_sub(1, std::memory_order_relaxed);
-  }
-  mine.waits_for.store(0, std::memory_order_release);
-  return status;
 }
 
 // --- open and close ---
@@ -562,45 +478,6 @@ Status Activation::make_usable(Touched& object, OpenFor purpose, const uint16_t*
   object.open = true;
   show(object, purpose);
   return Status::kOk;
-}
-
-// --- the window ---
-
-// Makes the object's pages touchable; in other modes everything is, or nothing.
-void Activation::show(Touched& object, OpenFor purpose) {
-  Window* window = memory_.window();
-  if (__builtin_expect(window == nullptr, 1)) return;
-  const bool for_change = purpose == OpenFor::kChanging;
-  if (object.shown && (object.shown_for_change || !for_change)) return;
-  if (object.shown) hide(object);
-  const uint64_t size = whole_pages(object.becomes.size_bytes()) * kPageBytes;
-  window->open(object.place.contents, size, for_change);
-  object.shown = true;
-  object.shown_for_change = for_change;
-}
-
-// From here on what is in the banks is what is committed: no late store of the program gets in.
-void Activation::hide_all() {
-  if (__builtin_expect(memory_.window() == nullptr, 1)) return;
-  for (Touched& touched : touched_) hide(touched);
-}
-
-void Activation::hide(Touched& object) {
-  if (__builtin_expect(!object.shown, 1)) return;
-  memory_.window()->close(object.place.contents,
-                          whole_pages(object.becomes.size_bytes()) * kPageBytes);
-  object.shown = false;
-}
-
-bool Activation::show_again(uint64_t address, bool writing) {
-  for (Touched& touched : touched_) {
-    if (!touched.shown || (writing && !touched.shown_for_change)) continue;
-    if (address - touched.place.contents >= touched.becomes.size_bytes()) continue;
-    memory_.window()->open(address / kPageBytes * kPageBytes, kPageBytes,
-                           touched.shown_for_change);
-    return true;
-  }
-  return false;
 }
 
 Status Activation::open(uint64_t address, OpenFor purpose, Wait wait, const uint16_t* life) {
