@@ -37,7 +37,8 @@ TEST(FormatTest, TheDocumentsExampleIsWhatTheCodeWrites) {
   const char* const page = static_cast<char*>(memory.control()) - 4096;
   const char* const words = static_cast<char*>(memory.log_page());
   EXPECT_EQ(hex(page, 64), example(AUXIN_FORMAT_DOCUMENT, "header"));
-  EXPECT_EQ(hex(words, 8) + hex(words + 64, 8) + hex(words + 128, 16), example(AUXIN_FORMAT_DOCUMENT, "words"));
+  EXPECT_EQ(hex(words, 8) + hex(words + 64, 8) + hex(words + 128, 16),
+            example(AUXIN_FORMAT_DOCUMENT, "words"));
   EXPECT_EQ(hex(memory.entries(), 64), example(AUXIN_FORMAT_DOCUMENT, "slot"));
   EXPECT_EQ(hex(memory.payload(), 8), example(AUXIN_FORMAT_DOCUMENT, "payload"));
 }
