@@ -13,8 +13,8 @@
 #include <string>
 #include <utility>
 
-#include "stmemu/stable_log.h"
-#include "stmemu/stable_memory.h"
+#include "stmemu/log/stable_log.h"
+#include "stmemu/log/stable_memory.h"
 
 namespace {
 

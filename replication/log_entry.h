@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "stmemu/stable_log.h"
+#include "stmemu/log/stable_log.h"
 
 namespace auxin::replication {
 

@@ -17,8 +17,8 @@
 #include <cstdint>
 
 #include "replication/group_state.h"
-#include "stmemu/stable_log.h"
-#include "stmemu/stable_memory.h"
+#include "stmemu/log/stable_log.h"
+#include "stmemu/log/stable_memory.h"
 
 namespace auxin::replication {
 

@@ -18,7 +18,7 @@
 #include <string>
 #include <utility>
 
-#include "stmemu/stable_memory.h"
+#include "stmemu/log/stable_memory.h"
 
 namespace auxin::stm {
 

@@ -11,8 +11,8 @@
 #include "replication/group_state.h"
 #include "replication/supervisor/configuration.h"
 #include "stmemu/result.h"
-#include "stmemu/stable_log.h"
-#include "stmemu/stable_memory.h"
+#include "stmemu/log/stable_log.h"
+#include "stmemu/log/stable_memory.h"
 
 namespace auxin::supervisor {
 

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "stmemu/check.h"
-#include "stmemu/log_slot.h"
+#include "stmemu/log/log_slot.h"
 
 namespace auxin::supervisor {
 namespace {

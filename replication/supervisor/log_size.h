@@ -11,7 +11,7 @@
 #include <string>
 
 #include "stmemu/result.h"
-#include "stmemu/stable_memory.h"
+#include "stmemu/log/stable_memory.h"
 
 namespace auxin::supervisor {
 

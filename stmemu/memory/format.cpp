@@ -14,11 +14,6 @@ constexpr uint64_t kInlineHashBytes = 240;
 
 }  // namespace
 
-uint64_t superblock_checksum(const Superblock& superblock, int bank) {
-  return XXH3_64bits_withSeed(&superblock, offsetof(Superblock, checksum),
-                              static_cast<uint64_t>(bank));
-}
-
 uint64_t head_checksum(uint64_t seed, uint64_t page, const PageHead& head) {
   uint64_t words[4] = {page};
   memcpy(words + 1, &head.version, sizeof(PageHead) - sizeof(head.checksum));

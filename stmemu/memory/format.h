@@ -2,7 +2,7 @@
 //
 // What stands where in a memory file (FORMAT.md), and the checks that every record carries.
 //
-//   file  := bank A, bank B, board
+//   file  := bank A, bank B, board, plain area
 //   bank  := superblock page, boot page, page table, data pages
 //
 // Everything in a bank is one of five things, each of which can be judged by itself:
@@ -46,7 +46,7 @@ struct Superblock {
   uint64_t machine;           // hash of the machine's identity; 0: unknown
   uint64_t catalogue;         // address of the directory of roots
   uint32_t user_version;      // the creator's own
-  uint32_t reserved;
+  uint32_t plain_pages;       // of the plain area; 0: there is none
   uint64_t checksum;          // of all before it, and of which bank it stands in
 };
 static_assert(sizeof(Superblock) == 64);

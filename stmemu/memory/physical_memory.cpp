@@ -5,24 +5,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <new>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "stmemu/check.h"
+#include "stmemu/file.h"
 #include "stmemu/isolated/connection.h"
 #include "stmemu/memory/page_table.h"
+#include "stmemu/memory/superblock.h"
 #include "stmemu/protection/store_guard.h"
+#include "stmemu/random_word.h"
 
 namespace auxin::stm {
 namespace {
@@ -35,111 +34,14 @@ constexpr off_t kClientByte = kAttachingByte + 2;      // shared: a client of it
 constexpr const char* kForeignBoard =
     ": in use by programs with another version of this library; end them first";
 
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  int get() const { return number_; }
-  int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_;
+struct Part {
+  uint64_t offset, size_bytes;
 };
 
-Error failed(const std::string& path, const std::string& what, int error) {
-  const char* text = strerrordesc_np(error);
-  return Error{path + ": " + what + ": " + (text != nullptr ? text : "unknown error")};
-}
-
-std::string directory_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-uint64_t random_word() {
-  uint64_t word = 0;
-  while (getrandom(&word, sizeof(word), 0) != static_cast<ssize_t>(sizeof(word))) {
-    CHECK(errno == EINTR, "the kernel gives random bytes");
-  }
-  return word;
-}
-
-// Of /etc/machine-id, without giving it away; 0 where there is none.
-uint64_t machine_identity() {
-  char text[33] = {};
-  const Descriptor file(open("/etc/machine-id", O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0 || read(file.get(), text, 32) != 32) return 0;
-  return XXH3_64bits_withSeed(text, 32, 0x4175'78696e) | 1;
-}
-
-std::string mebibytes(uint64_t bytes) {
-  char text[32];
-  snprintf(text, sizeof(text), "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
-  return text;
-}
-
-bool good_superblock(const Superblock& block, int bank) {
-  return memcmp(block.magic, kMemoryMagic, sizeof(kMemoryMagic)) == 0 &&
-         block.checksum == superblock_checksum(block, bank);
-}
-
-bool read_superblock(int fd, uint64_t offset, int bank, Superblock* block) {
-  return pread(fd, block, sizeof(*block), static_cast<off_t>(offset)) ==
-             static_cast<ssize_t>(sizeof(*block)) &&
-         good_superblock(*block, bank);
-}
-
-// The size of a bank in a file of this size; 0: no bank size gives it.
-uint64_t bank_bytes_of(uint64_t file_bytes) {
-  uint64_t low = kMinBankBytes / kPageBytes, high = file_bytes / 2 / kPageBytes + 1;
-  while (low < high) {
-    const uint64_t middle = low + (high - low) / 2;
-    if (memory_file_bytes(middle * kPageBytes) < file_bytes) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return memory_file_bytes(low * kPageBytes) == file_bytes ? low * kPageBytes : 0;
-}
-
-// Null, or why this file may not be used by this process.
-std::string stranger(const std::string& path, const struct stat& info) {
-  if (info.st_uid != geteuid()) {
-    return path + ": belongs to user " + std::to_string(info.st_uid) + ", this is user " +
-           std::to_string(geteuid()) + "; a stable memory is its owner's alone";
-  }
-  if ((info.st_mode & 077) != 0) {
-    char mode[8];
-    snprintf(mode, sizeof(mode), "%04o", info.st_mode & 07777u);
-    return path + ": its mode is " + mode + ", so others could change it; chmod 600 it first";
-  }
-  return {};
-}
-
-std::string unusable(const std::string& path, const Superblock& block, bool any_machine) {
-  if (block.format_version != kMemoryFormatVersion) {
-    return path + ": its format is version " + std::to_string(block.format_version) +
-           ", this program knows version " + std::to_string(kMemoryFormatVersion);
-  }
-  if (block.architecture != kArchitecture) {
-    return path + ": made on another architecture; it can be used on x86-64 only";
-  }
-  const uint64_t here = machine_identity();
-  if (!any_machine && block.machine != 0 && here != 0 && block.machine != here) {
-    return path + ": made on another machine; if nobody uses it there any more, adopt it with "
-                  "auxin stm check --adopt";
-  }
-  if (block.bank_size_bytes < kMinBankBytes || block.bank_size_bytes > kMaxBankBytes ||
-      block.bank_size_bytes % kPageBytes != 0 || block.mode > 2 || block.durability > 1) {
-    return path + ": its superblock makes no sense";
-  }
-  return {};
+// What an empty memory needs storage for: the tables of both banks, the board without owner words.
+std::array<Part, 3> tables(uint64_t bank_bytes) {
+  const uint64_t meta = meta_pages(bank_bytes) * kPageBytes;
+  return {Part{0, meta}, Part{bank_bytes, meta}, Part{2 * bank_bytes, owners_offset(bank_bytes)}};
 }
 
 bool lock_byte(int fd, short type, off_t byte, bool wait) {
@@ -180,8 +82,14 @@ PhysicalMemory::~PhysicalMemory() {
 
 // --- creation ---
 
+uint64_t PhysicalMemory::fixed_bytes(uint64_t bank_bytes) {
+  uint64_t sum = 0;
+  for (const Part& part : tables(bank_bytes)) sum += part.size_bytes;
+  return sum;
+}
+
 Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions& options,
-                                    const std::function<uint64_t(PhysicalMemory&)>& fill) {
+                                    const Fill& fill) {
   const uint64_t bank_bytes = whole_pages(options.bank_size_bytes) * kPageBytes;
   if (bank_bytes < kMinBankBytes || bank_bytes > kMaxBankBytes) {
     return Error{path + ": a bank has at least " + std::to_string(kMinBankBytes / 1024) +
@@ -189,7 +97,7 @@ Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions
   }
   const std::string directory = directory_of(path);
   struct statvfs space;
-  const uint64_t fixed = 2 * meta_pages(bank_bytes) * kPageBytes + owners_offset(bank_bytes);
+  const uint64_t fixed = fixed_bytes(bank_bytes);
   if (statvfs(directory.c_str(), &space) == 0 && space.f_blocks != 0 &&
       uint64_t{space.f_bavail} * space.f_frsize < fixed) {
     return Error{path + ": not enough space: the file system of " + directory + " has " +
@@ -197,28 +105,6 @@ Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions
                  " free, an empty memory of this size needs " + mebibytes(fixed)};
   }
 
-  if (access(path.c_str(), F_OK) == 0) return failed(path, "can't be created", EEXIST);
-  const Descriptor file(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (file.get() < 0) return failed(path, "can't be created in " + directory, errno);
-  const uint64_t file_bytes = memory_file_bytes(bank_bytes);
-  if (ftruncate(file.get(), static_cast<off_t>(file_bytes)) != 0) {
-    return failed(path, "can't be made " + mebibytes(file_bytes) + " long", errno);
-  }
-  const auto meta = static_cast<off_t>(meta_pages(bank_bytes) * kPageBytes);
-  const struct {
-    uint64_t from, size;
-  } parts[] = {{0, static_cast<uint64_t>(meta)},
-               {bank_bytes, static_cast<uint64_t>(meta)},
-               {2 * bank_bytes, owners_offset(bank_bytes)}};
-  for (const auto& part : parts) {
-    const int error = posix_fallocate(file.get(), static_cast<off_t>(part.from),
-                                      static_cast<off_t>(part.size));
-    if (error != 0) return failed(path, "no storage for an empty memory", error);
-  }
-
-  char* base = static_cast<char*>(
-      mmap(nullptr, file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0));
-  if (base == MAP_FAILED) return failed(path, "can't be mapped", errno);
   Superblock block = {};
   memcpy(block.magic, kMemoryMagic, sizeof(kMemoryMagic));
   block.format_version = kMemoryFormatVersion;
@@ -229,30 +115,31 @@ Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions
   block.bank_size_bytes = bank_bytes;
   block.machine = machine_identity();
   block.user_version = options.user_version;
+  block.plain_pages = static_cast<uint32_t>(whole_pages(options.plain_size_bytes));
+
+  Result<NewFile> file = NewFile::make(path, whole_file_bytes(block));
+  if (!file) return Error{file.error()};
+  for (const auto& [from, size] : tables(bank_bytes)) {
+    const Result<bool> stored = file->take_storage(from, size);
+    if (!stored) return stored;
+  }
+  const uint64_t mapped_bytes = memory_file_bytes(bank_bytes);
+  char* base = static_cast<char*>(
+      mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd(), 0));
+  if (base == MAP_FAILED) return file_error(path, "can't be mapped", errno);
   {
     PhysicalMemory memory;
     memory.map_given(base, block);
-    memory.fd_ = file.get();
-    memory.format(fill);
+    memory.fd_ = file->fd();
+    memory.format(fill.banks);
     memory.fd_ = -1;
   }
-  const bool synced = options.durability != Durability::kPower || fsync(file.get()) == 0;
-  const int sync_error = errno;
-  munmap(base, file_bytes);
-  if (!synced) return failed(path, "can't be written to the disk", sync_error);
-
-  // Into place, under a name that must not exist.
-  const std::string nameless = "/proc/self/fd/" + std::to_string(file.get());
-  if (linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-    return failed(path, "can't be created", errno);
+  munmap(base, mapped_bytes);
+  if (fill.plain) {
+    const Result<bool> filled = fill.plain(*file, plain_offset(block));
+    if (!filled) return filled;
   }
-  if (options.durability == Durability::kPower) {
-    const Descriptor place(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (place.get() < 0 || fsync(place.get()) != 0) {
-      return failed(path, "its name can't be written to the disk", errno);
-    }
-  }
-  return true;
+  return file->give_name(options.durability == Durability::kPower);
 }
 
 void PhysicalMemory::format(const std::function<uint64_t(PhysicalMemory&)>& fill) {
@@ -273,36 +160,21 @@ void PhysicalMemory::format(const std::function<uint64_t(PhysicalMemory&)>& fill
 // --- judging ---
 
 Result<Identity> PhysicalMemory::identify(const std::string& path, bool any_machine) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (file.get() < 0) return failed(path, "can't be opened", errno);
+  const FileDescriptor file(FileDescriptor::open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) return file_error(path, "can't be opened", errno);
   struct stat info;
-  if (fstat(file.get(), &info) != 0) return failed(path, "can't be examined", errno);
+  if (fstat(file.get(), &info) != 0) return file_error(path, "can't be examined", errno);
   if (!S_ISREG(info.st_mode)) return Error{path + ": not a regular file"};
 
   Identity identity;
   identity.file_size_bytes = static_cast<uint64_t>(info.st_size);
-  Superblock a = {}, b = {};
-  identity.good[0] = read_superblock(file.get(), 0, 0, &a);
-  const uint64_t bank_bytes =
-      identity.good[0] ? a.bank_size_bytes : bank_bytes_of(identity.file_size_bytes);
-  identity.good[1] = bank_bytes != 0 && read_superblock(file.get(), bank_bytes, 1, &b);
-  if (!identity.good[0] && !identity.good[1]) {
-    // A version that this program can't judge may still say what it is.
-    if (memcmp(a.magic, kMemoryMagic, sizeof(kMemoryMagic)) == 0 &&
-        a.format_version != kMemoryFormatVersion) {
-      return Error{unusable(path, a, any_machine)};
-    }
-    const bool was_one = memcmp(a.magic, kMemoryMagic, sizeof(kMemoryMagic)) == 0 ||
-                         memcmp(b.magic, kMemoryMagic, sizeof(kMemoryMagic)) == 0;
-    return Error{path + (was_one ? ": a stable memory whose superblocks are damaged in both banks"
-                                 : ": not a stable memory (made by auxin stm create)")};
-  }
-  if (std::string why = stranger(path, info); !why.empty()) return Error{why};
-  identity.superblock = identity.good[0] ? a : b;
-  if (std::string why = unusable(path, identity.superblock, any_machine); !why.empty()) {
-    return Error{why};
-  }
-  const uint64_t expected = memory_file_bytes(identity.superblock.bank_size_bytes);
+  const Superblocks found = find_superblocks(file.get(), identity.file_size_bytes);
+  std::string why = found.sound() != nullptr ? owner_fault(info) : std::string();
+  if (why.empty()) why = superblock_fault(found, any_machine);
+  if (!why.empty()) return Error{path + ": " + why};
+  identity.superblock = *found.sound();
+  std::copy(found.good, found.good + 2, identity.good);
+  const uint64_t expected = whole_file_bytes(identity.superblock);
   if (identity.file_size_bytes < expected) {
     if (identity.file_size_bytes < identity.superblock.bank_size_bytes) {
       return Error{path + ": cut off within its first bank (" +
@@ -329,38 +201,36 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access,
   if (access == Access::kClient) return map_as_client();
   const bool read_only = access == Access::kRead;
   fd_ = open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-  if (fd_ < 0) return failed(path, "can't be opened", errno);
+  if (fd_ < 0) return file_error(path, "can't be opened", errno);
   if (!read_only) {
     Result<bool> locked = lock_presence();
     if (!locked) return locked;
   }
-  const uint64_t expected = memory_file_bytes(identity_.superblock.bank_size_bytes);
+  const uint64_t bank_bytes = identity_.superblock.bank_size_bytes;
   if (identity_.truncated) {
     if (read_only) {
       return Error{path + ": its second bank is cut off; auxin stm check --repair mends it"};
     }
     if (!alone_) return Error{path + ": truncated while others use it"};
-    if (ftruncate(fd_, static_cast<off_t>(expected)) != 0) {
-      return failed(path, "is truncated and can't be made whole again", errno);
+    if (ftruncate(fd_, static_cast<off_t>(whole_file_bytes(identity_.superblock))) != 0) {
+      return file_error(path, "is truncated and can't be made whole again", errno);
     }
   }
   if (!read_only && alone_) {
     // What was reserved may have been cut off or punched out: every run gets storage again.
-    const uint64_t bank_bytes = identity_.superblock.bank_size_bytes;
-    const uint64_t meta = meta_pages(bank_bytes) * kPageBytes;
-    for (const auto& [from, size] : {std::pair{uint64_t{0}, meta}, {bank_bytes, meta},
-                                     {2 * bank_bytes, owners_offset(bank_bytes)}}) {
+    for (const auto& [from, size] : tables(bank_bytes)) {
       const int error =
           posix_fallocate(fd_, static_cast<off_t>(from), static_cast<off_t>(size));
-      if (error != 0) return failed(path, "no storage for its tables", error);
+      if (error != 0) return file_error(path, "no storage for its tables", error);
     }
   }
-  void* base = mmap(nullptr, expected, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED,
+  const uint64_t bytes = memory_file_bytes(bank_bytes);
+  void* base = mmap(nullptr, bytes, read_only ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED,
                     fd_, 0);
-  if (base == MAP_FAILED) return failed(path, "can't be mapped", errno);
+  if (base == MAP_FAILED) return file_error(path, "can't be mapped", errno);
   map_given(static_cast<char*>(base), identity_.superblock);
   base_ = static_cast<char*>(base);
-  mapped_bytes_ = expected;
+  mapped_bytes_ = bytes;
   if (!read_only && !alone_ && !board_is_ready()) return Error{path + kForeignBoard};
   if (mode() == Mode::kWindow && !read_only) {
     const Result<bool> guarded = map_guarded(base_, options.plain_guards);
@@ -393,16 +263,18 @@ Result<bool> PhysicalMemory::map_as_client() {
   if (identity_.truncated) return Error{path_ + ": truncated; its controller mends it"};
   const uint64_t both = 2 * identity_.superblock.bank_size_bytes;
   fd_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  const Descriptor board(open(path_.c_str(), O_RDWR | O_CLOEXEC));
-  if (fd_ < 0 || board.get() < 0) return failed(path_, "can't be opened", errno);
-  if (!lock_byte(fd_, F_RDLCK, kClientByte, true)) return failed(path_, "can't be locked", errno);
+  const FileDescriptor board(FileDescriptor::open(path_, O_RDWR));
+  if (fd_ < 0 || !board.valid()) return file_error(path_, "can't be opened", errno);
+  if (!lock_byte(fd_, F_RDLCK, kClientByte, true)) {
+    return file_error(path_, "can't be locked", errno);
+  }
   void* base = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd_, 0);
-  if (base == MAP_FAILED) return failed(path_, "can't be mapped", errno);
+  if (base == MAP_FAILED) return file_error(path_, "can't be mapped", errno);
   base_ = static_cast<char*>(base);
   mapped_bytes_ = bytes;
   if (mmap(base_ + both, bytes - both, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, board.get(),
            static_cast<off_t>(both)) == MAP_FAILED) {
-    return failed(path_, "can't be mapped", errno);
+    return file_error(path_, "can't be mapped", errno);
   }
   map_given(base_, identity_.superblock);
   if (board_is_foreign()) return Error{path_ + kForeignBoard};
@@ -424,12 +296,12 @@ Result<bool> PhysicalMemory::map_as_client() {
 Result<bool> PhysicalMemory::map_guarded(char* whole, bool plain) {
   const uint64_t both = 2 * bank_bytes();
   if (mprotect(whole, both, PROT_READ) != 0) {
-    return failed(path_, "its banks can't be protected", errno);
+    return file_error(path_, "its banks can't be protected", errno);
   }
   if (const int key = plain ? -1 : store_key(); key >= 0) {
     // Without access first: there is no moment at which it is open.
     void* guarded = mmap(nullptr, both, PROT_NONE, MAP_SHARED, fd_, 0);
-    if (guarded == MAP_FAILED) return failed(path_, "can't be mapped", errno);
+    if (guarded == MAP_FAILED) return file_error(path_, "can't be mapped", errno);
     if (pkey_mprotect(guarded, both, PROT_READ | PROT_WRITE, key) == 0) {
       guarded_ = static_cast<char*>(guarded);
       madvise(guarded_, both, MADV_DONTFORK);
@@ -456,14 +328,14 @@ Result<bool> PhysicalMemory::map_guarded(char* whole, bool plain) {
 // One process attaches at a time; it is alone if nobody else has its presence locked.
 Result<bool> PhysicalMemory::lock_presence() {
   if (!lock_byte(fd_, F_WRLCK, kAttachingByte, true)) {
-    return failed(path_, "can't be locked", errno);
+    return file_error(path_, "can't be locked", errno);
   }
   alone_ = lock_byte(fd_, F_WRLCK, kPresenceByte, false);
   if (!alone_ && errno != EAGAIN && errno != EACCES) {
-    return failed(path_, "can't be locked", errno);
+    return file_error(path_, "can't be locked", errno);
   }
   if (!alone_ && !lock_byte(fd_, F_RDLCK, kPresenceByte, true)) {
-    return failed(path_, "can't be locked", errno);
+    return file_error(path_, "can't be locked", errno);
   }
   has_clients_ = byte_is_locked(fd_, kClientByte);
   return true;

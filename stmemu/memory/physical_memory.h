@@ -19,6 +19,7 @@
 #include "stmemu/memory/bank.h"
 #include "stmemu/memory/board.h"
 #include "stmemu/memory/format.h"
+#include "stmemu/memory/new_file.h"
 #include "stmemu/memory/size_class.h"
 #include "stmemu/protection/window.h"
 #include "stmemu/result.h"
@@ -33,6 +34,7 @@ struct CreateOptions {
   Mode mode = Mode::kChecked;
   Durability durability = Durability::kProcess;
   uint32_t user_version = 0;                      // the caller's own
+  uint64_t plain_size_bytes = 0;                  // of the plain area; rounded up to whole pages
 };
 
 // What the file says of itself, before anything is mapped.
@@ -55,10 +57,18 @@ class PhysicalMemory {
   PhysicalMemory& operator=(const PhysicalMemory&) = delete;
   ~PhysicalMemory();
 
-  // Makes the file. `fill` makes the first content of the banks, over an empty page table, and
-  // returns the catalogue's address. Errors name the path and say what to do.
+  // What stands in a new file before it gets its name.
+  struct Fill {
+    // The banks' first content, over an empty page table; returns the catalogue's address.
+    std::function<uint64_t(PhysicalMemory&)> banks;
+    // The plain area's, from this offset of the file on; may be missing: zeros.
+    std::function<Result<bool>(NewFile&, uint64_t offset)> plain;
+  };
+  // Makes the file. Errors name the path and say what to do.
   static Result<bool> create(const std::string& path, const CreateOptions& options,
-                             const std::function<uint64_t(PhysicalMemory&)>& fill);
+                             const Fill& fill);
+  // Storage that an empty memory takes.
+  static uint64_t fixed_bytes(uint64_t bank_bytes);
   // Reads and judges the superblocks; refuses a file of another kind, version, machine or owner.
   // `any_machine`: accept one that another machine made.
   static Result<Identity> identify(const std::string& path, bool any_machine = false);

@@ -243,11 +243,13 @@ uint64_t format_catalogue(PhysicalMemory& memory) {
 
 }  // namespace
 
-Result<bool> create_memory(const std::string& path, const CreateOptions& options) {
-  return PhysicalMemory::create(path, options, [](PhysicalMemory& memory) {
+Result<bool> create_memory(const std::string& path, const CreateOptions& options,
+                           const PlainFill& fill_plain) {
+  const auto fill_banks = [](PhysicalMemory& memory) {
     format_descriptor(memory, kBootDescriptorOffset);
     return format_catalogue(memory);
-  });
+  };
+  return PhysicalMemory::create(path, options, {fill_banks, fill_plain});
 }
 
 Result<Findings> attach(PhysicalMemory& memory, const std::string& path,

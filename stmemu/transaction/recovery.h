@@ -43,8 +43,11 @@ void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* f
 // too. Only by a process that is alone (PhysicalMemory::alone); makes the board's page infos.
 Findings recover(PhysicalMemory& memory, bool every_object);
 
-// Makes a memory file with nothing in it but a boot descriptor and an empty catalogue.
-Result<bool> create_memory(const std::string& path, const CreateOptions& options);
+// Makes a memory file with nothing in it but a boot descriptor, an empty catalogue, and what
+// `fill_plain` puts into its plain area.
+using PlainFill = std::function<Result<bool>(NewFile&, uint64_t offset)>;
+Result<bool> create_memory(const std::string& path, const CreateOptions& options,
+                           const PlainFill& fill_plain = {});
 
 // Attaches `memory` to the file at `path`. The first process that comes recovers it: all objects if
 // the file may have lost stores (a power failure, a damaged or truncated bank), else what was in

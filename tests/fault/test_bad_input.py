@@ -188,7 +188,7 @@ class RefusalTest(unittest.TestCase):
     def test_a_corrupt_stm_file(self):
         def damage(path):
             with open(path, "r+b") as file:
-                file.seek(16)
+                file.seek(self.group_area(file) + 16)
                 file.write(b"\xa5" * 32)
         self.assert_resume_refused(self.unclean_group(), damage)
 
@@ -199,11 +199,20 @@ class RefusalTest(unittest.TestCase):
     def test_a_truncated_stm_file(self):
         self.assert_resume_refused(self.unclean_group(), lambda path: os.truncate(path, 4096))
 
+    @staticmethod
+    def group_area(file):
+        """Where the group's part of a memory file begins (stmemu/memory/FORMAT.md)."""
+        file.seek(0)
+        plain_pages, = struct.unpack_from("<I", file.read(64), 52)
+        return os.fstat(file.fileno()).st_size - plain_pages * 4096
+
     def flip_a_byte_in_the_log(self, path, offset):
-        """At the offset from the first entry (stmemu/FORMAT.md)."""
+        """At the offset from the first entry (stmemu/log/FORMAT.md)."""
         with open(path, "r+b") as file:
+            area = self.group_area(file)
+            file.seek(area)
             control_bytes, = struct.unpack_from("<Q", file.read(64), 24)
-            file.seek(4096 + control_bytes + 4096 + offset)
+            file.seek(area + 4096 + control_bytes + 4096 + offset)
             byte, = file.read(1)
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte ^ 0x20]))

@@ -30,7 +30,7 @@
 #include <cstdint>
 
 #include "stmemu/result.h"
-#include "stmemu/stable_memory.h"
+#include "stmemu/log/stable_memory.h"
 
 namespace auxin::stm {
 

@@ -13,7 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "stmemu/stable_log.h"
+#include "stmemu/log/stable_log.h"
 
 namespace auxin::stm {
 

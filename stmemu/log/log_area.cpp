@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "stmemu/memory_header.h"
+#include "stmemu/log/log_area.h"
+
+#include <bit>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace auxin::stm {
 
-uint64_t header_checksum(const MemoryHeader& header) {
-  return XXH3_64bits(&header, offsetof(MemoryHeader, checksum));
+uint64_t header_checksum(const LogAreaHeader& header) {
+  return XXH3_64bits(&header, offsetof(LogAreaHeader, checksum));
 }
 
 const char* layout_fault(const Layout& layout) {

@@ -2,7 +2,7 @@
 //
 // The stable log as its users see it: order, holes, laps, limits, outcomes. Damage and death are in
 // stable_log_damage_test.cpp and stable_log_kill_test.cpp.
-#include "stmemu/stable_log.h"
+#include "stmemu/log/stable_log.h"
 
 #include <gtest/gtest.h>
 #include <string.h>

@@ -23,7 +23,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "stmemu/stable_log.h"
+#include "stmemu/log/stable_log.h"
 #include "stmemu/test_memory.h"
 
 namespace auxin::stm {
@@ -92,7 +92,7 @@ TEST_P(SmallFileSystemTest, CreateRefusesWhatWouldSoonBeFullAndSaysHowMuchItTake
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error(), path_ + ": not enough space: the file system of " + directory_.path() +
                                 " has 4.0 MiB free, a stable memory of this layout needs at least "
-                                "16.0 MiB; free some, enlarge it, or choose another directory");
+                                "16.1 MiB; free some, enlarge it, or choose another directory");
     EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
     create_or_abort(path_, kSmallLayout);  // one that is small itself is fine
   });

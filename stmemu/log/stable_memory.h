@@ -2,16 +2,17 @@
 //
 // Memory that outlives the processes that use it.
 //
-// A StableMemory is one file, normally on tmpfs, mapped shared by every replica of a group on this
-// node, by its supervisor and by the `auxin` command. It holds a control area (the group's words:
-// epoch, replicas, connections; its layout belongs to replication/) and the stable log
-// (stable_log.h).
+// A StableMemory is the part of a group's memory file (memory/physical_memory.h) that every replica
+// of the group on this node, its supervisor and the `auxin` command map and store into at every
+// request: the file's plain area, beside the banks, whose objects are changed in transactions. It
+// holds a control area (the group's words: epoch, replicas, connections; its layout belongs to
+// replication/) and the stable log (stable_log.h).
 // The emulation of the FTM's battery-backed board: a processor may die at any instruction, the
 // memory stays (paper 001, §2). What must survive a torn store carries a checksum or is one
 // aligned 8-byte word.
 //
-// The file is created whole under a temporary name and then linked into place, so a crash while
-// creating leaves no half-made memory under the real name. Mode 0600. FORMAT.md has the layout.
+// The file is made whole before it has its name (memory/new_file.h). FORMAT.md has the layout of
+// the area, memory/FORMAT.md that of the file.
 //
 // Thread safety: open/create are not; a mapped memory may be used from any thread and process.
 #pragma once
@@ -41,11 +42,14 @@ class StableMemory {
   // Makes `path` (must not exist) with the layout; `control_version` is the caller's own version of
   // the control area's layout. The log part is sparse: storage is taken as the log grows
   // (reserve_log). Errors name the path and say what to do: exists, no space, not permitted.
+  // Not from a hook.
   static Result<StableMemory> create(const std::string& path, const Layout& layout,
                                      uint32_t control_version);
   // Maps an existing memory. Refuses, with a sentence: a missing file, a foreign or truncated file,
-  // another format or control version, a bad header checksum, a file of another user or with
-  // permissions for others. `read_only` maps without write access (for status).
+  // one without a group's log, another format or control version, a bad header checksum, a file of
+  // another user or with permissions for others. One good superblock will do. `read_only` maps
+  // without write access (for status).
+  static constexpr uint32_t kAnyControlVersion = ~0u;  // to look at the log alone
   static Result<StableMemory> open(const std::string& path, uint32_t control_version,
                                    bool read_only = false);
 
@@ -76,10 +80,11 @@ class StableMemory {
   bool reserve_part(uint64_t* reserved, uint64_t wanted, uint64_t limit, uint64_t unit_size_bytes,
                     uint64_t start);
 
-  void* base_ = nullptr;
+  void* base_ = nullptr;                // of the area's mapping
   size_t mapped_size_bytes_ = 0;
   Layout layout_;
   std::string path_;
+  uint64_t area_offset_ = 0;            // in the file
   int fd_ = -1;                         // for reserve_log only; -1 when mapped for reading
   uint64_t device_ = 0, inode_ = 0;     // whose descriptor fd_ must still be
   uint64_t reserved_entries_ = 0, reserved_payload_ = 0;

@@ -8,8 +8,8 @@
 #include <cstdio>
 
 #include "stmemu/document_example.h"
-#include "stmemu/memory_header.h"
-#include "stmemu/stable_log.h"
+#include "stmemu/log/log_area.h"
+#include "stmemu/log/stable_log.h"
 #include "stmemu/test_memory.h"
 
 namespace auxin::stm {
@@ -21,7 +21,7 @@ TEST(FormatTest, TheDocumentsExampleIsWhatTheCodeWrites) {
   {
     StableMemory made = create_or_abort(path, {4096, 64, 4096});
     char* const page = static_cast<char*>(made.control()) - 4096;
-    MemoryHeader header;
+    LogAreaHeader header;
     memcpy(&header, page, sizeof(header));
     header.seed = 0x0123456789abcdef;
     header.checksum = header_checksum(header);

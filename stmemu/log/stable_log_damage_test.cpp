@@ -8,8 +8,8 @@
 
 #include <string>
 
-#include "stmemu/log_slot.h"
-#include "stmemu/stable_log.h"
+#include "stmemu/log/log_slot.h"
+#include "stmemu/log/stable_log.h"
 #include "stmemu/test_memory.h"
 
 namespace auxin::stm {

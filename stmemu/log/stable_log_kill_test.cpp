@@ -18,8 +18,8 @@
 #include <thread>
 #include <vector>
 
-#include "stmemu/stable_log.h"
-#include "stmemu/store_step.h"
+#include "stmemu/log/stable_log.h"
+#include "stmemu/log/store_step.h"
 #include "stmemu/test_memory.h"
 
 namespace auxin::stm {

@@ -11,7 +11,7 @@
 //  (3) Whatever is wrong otherwise (a flipped bit, an overrun) is caught by the check.
 // A reader touches only slots below `end` and payload below `payload_end`: behind these stands
 // storage (reserve_log), beyond them even a load can fault on a full file system.
-#include "stmemu/stable_log.h"
+#include "stmemu/log/stable_log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -24,8 +24,8 @@
 #include <new>
 
 #include "stmemu/check.h"
-#include "stmemu/log_slot.h"
-#include "stmemu/store_step.h"
+#include "stmemu/log/log_slot.h"
+#include "stmemu/log/store_step.h"
 
 namespace auxin::stm {
 
