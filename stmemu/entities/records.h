@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The stable entities as they lie in the memory: objects of its own (ObjectKind), each of a type.
+// FORMAT.md has every byte; a change here is one there.
 //
 // A port is a queue with two ends that never meet: the tail names an empty node at the end of the
 // list, the head the node of the first message. To send is to fill the empty node and to append a
