@@ -12,11 +12,15 @@
 // With several threads each has its own share of the objects, so none waits for another;
 // `per_second` is the sum over all, `nanoseconds` what one transaction takes its thread.
 //
+// Mode isolated has its controller in a child process, spinning or sleeping.
+//
+// With --pause-us N the one thread rests before each transaction, and `nanoseconds` is the median
+// of what one takes by itself: what somebody waits for who does not commit all the time.
+//
 // Afterwards the memory is closed and opened again, and every object must hold what was last
 // written to it.
 //
-// Exit status: 0; 1 if the memory fails or an object is wrong; 2 for wrong arguments, and for a
-// mode that the library does not have.
+// Exit status: 0; 1 if the memory fails or an object is wrong; 2 for wrong arguments.
 #include <getopt.h>
 #include <math.h>
 #include <stdint.h>
@@ -24,12 +28,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <barrier>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "auxin/stm.h"
+#include "bench/stm_controller.h"
 #include "bench/stm_workload.h"
 
 namespace {
@@ -41,16 +48,13 @@ constexpr uint32_t kMaxThreads = 64;
 constexpr uint32_t kObjectsAtOnce = 1024;  // made or compared in one transaction
 constexpr int kExitUsage = 2;
 
-// The modes of the command line. One that is `missing` is refused with exit status 2: set it to
-// false when Memory::create makes such memories.
 struct NamedMode {
   const char* name;
   stm::Mode mode;
-  bool missing;
 };
-constexpr NamedMode kModes[] = {{"checked", stm::Mode::kChecked, false},
-                                {"isolated", stm::Mode::kIsolated, true},
-                                {"window", stm::Mode::kWindow, true}};
+constexpr NamedMode kModes[] = {{"checked", stm::Mode::kChecked},
+                                {"isolated", stm::Mode::kIsolated},
+                                {"window", stm::Mode::kWindow}};
 
 struct Arguments {
   const Shape* shape = nullptr;
@@ -59,6 +63,13 @@ struct Arguments {
   double seconds = 0;
   uint32_t threads = 1;
   uint64_t seed = 1;
+  uint64_t pause_us = 0;
+  bool spin = true;  // the controller (mode isolated)
+};
+
+struct Measured {
+  Count count;
+  std::vector<double> each_ns;  // of transactions with pauses between them
 };
 
 template <uint32_t kBytes>
@@ -118,37 +129,69 @@ class Store {
 
 uint64_t seed_of(const Arguments& arguments, uint32_t thread) { return arguments.seed + thread; }
 
+template <uint32_t kBytes>
+void run_paced(Store<kBytes>& store, Workload& workload, const Arguments& arguments,
+               Measured* measured) {
+  Write writes[kMaxWrites];
+  const timespec pause = {static_cast<time_t>(arguments.pause_us / 1'000'000),
+                          static_cast<long>(arguments.pause_us % 1'000'000 * 1000)};
+  const double begin = now_seconds();
+  do {
+    nanosleep(&pause, nullptr);
+    workload.next(writes);
+    const double from = now_seconds();
+    store.transact(writes);
+    measured->each_ns.push_back((now_seconds() - from) * 1e9);
+    ++measured->count.transactions;
+    measured->count.seconds = now_seconds() - begin;
+  } while (measured->count.seconds < arguments.seconds);
+}
+
 // One thread's warm-up and run; `start` lets all of them begin the latter together.
 template <uint32_t kBytes>
 void work(const Arguments& arguments, const stm::Memory& memory,
           const typename Store<kBytes>::References& references, uint32_t thread,
-          std::barrier<>& start, Count* warm_up, Count* count) {
+          std::barrier<>& start, Count* warm_up, Measured* measured) {
   try {
     Store<kBytes> store(memory, references, *arguments.shape);
     Workload workload(*arguments.shape, seed_of(arguments, thread),
                       Share::of(thread, arguments.threads));
     *warm_up = run_for(store, workload, kWarmUpSeconds);
     start.arrive_and_wait();
-    *count = run_for(store, workload, arguments.seconds);
+    if (arguments.pause_us == 0) {
+      measured->count = run_for(store, workload, arguments.seconds);
+    } else {
+      run_paced(store, workload, arguments, measured);
+    }
   } catch (const stm::Failure& failure) {
     fail("%s", failure.what());
   }
 }
 
-void print(const Arguments& arguments, const std::vector<Count>& counts) {
+void print(const Arguments& arguments, std::vector<Measured>& measured) {
   uint64_t transactions = 0;
   double seconds = 0, per_second = 0;
-  for (const Count& count : counts) {
+  for (const auto& [count, each] : measured) {
     transactions += count.transactions;
     seconds = fmax(seconds, count.seconds);
     per_second += static_cast<double>(count.transactions) / count.seconds;
   }
+  double nanoseconds = 1e9 * arguments.threads / per_second;
+  if (std::vector<double>& each = measured[0].each_ns; !each.empty()) {
+    const auto middle = each.begin() + static_cast<ptrdiff_t>(each.size() / 2);
+    std::nth_element(each.begin(), middle, each.end());
+    nanoseconds = *middle;
+  }
+  const char* controller = arguments.mode->mode != stm::Mode::kIsolated ? "none"
+                           : arguments.spin                             ? "spinning"
+                                                                        : "sleeping";
   printf(
-      "{\"mode\": \"%s\", \"shape\": \"%s\", \"threads\": %u, \"transactions\": %llu, "
-      "\"seconds\": %.6f, \"per_second\": %.1f, \"nanoseconds\": %.1f}\n",
-      arguments.mode->name, arguments.shape->name, arguments.threads,
-      static_cast<unsigned long long>(transactions), seconds, per_second,
-      1e9 * arguments.threads / per_second);
+      "{\"mode\": \"%s\", \"controller\": \"%s\", \"shape\": \"%s\", \"threads\": %u, "
+      "\"pause_us\": %llu, \"transactions\": %llu, \"seconds\": %.6f, \"per_second\": %.1f, "
+      "\"nanoseconds\": %.1f}\n",
+      arguments.mode->name, controller, arguments.shape->name, arguments.threads,
+      static_cast<unsigned long long>(arguments.pause_us),
+      static_cast<unsigned long long>(transactions), seconds, per_second, nanoseconds);
 }
 
 template <uint32_t kBytes>
@@ -159,9 +202,12 @@ void measure(const Arguments& arguments) {
   how.size_bytes = kStoreBytes;
   how.mode = arguments.mode->mode;
   stm::Memory::create(path, how);
+  static std::optional<ControllerProcess> controller;
+  if (how.mode == stm::Mode::kIsolated) controller.emplace(path, arguments.spin);
 
   typename Store<kBytes>::References references;
-  std::vector<Count> warm_ups(arguments.threads), counts(arguments.threads);
+  std::vector<Count> warm_ups(arguments.threads);
+  std::vector<Measured> measured(arguments.threads);
   {
     stm::Memory memory = stm::Memory::open(path);
     references = Store<kBytes>::make(memory);
@@ -170,10 +216,10 @@ void measure(const Arguments& arguments) {
     for (uint32_t thread = 1; thread < arguments.threads; ++thread) {
       others.emplace_back([&, thread] {
         work<kBytes>(arguments, memory, references, thread, start, &warm_ups[thread],
-                     &counts[thread]);
+                     &measured[thread]);
       });
     }
-    work<kBytes>(arguments, memory, references, 0, start, &warm_ups[0], &counts[0]);
+    work<kBytes>(arguments, memory, references, 0, start, &warm_ups[0], &measured[0]);
     others.clear();
     memory.close();
   }
@@ -182,16 +228,18 @@ void measure(const Arguments& arguments) {
   Store<kBytes> store(memory, references, *arguments.shape);
   for (uint32_t thread = 0; thread < arguments.threads; ++thread) {
     verify(store, *arguments.shape, seed_of(arguments, thread),
-           warm_ups[thread].transactions + counts[thread].transactions,
+           warm_ups[thread].transactions + measured[thread].count.transactions,
            Share::of(thread, arguments.threads));
   }
-  print(arguments, counts);
+  if (controller && !controller->stop()) fail("the controller did not end well");
+  print(arguments, measured);
 }
 
 [[noreturn]] void usage() {
   fputs(
       "usage: stm_bench --shape 64|1k|10k --mode checked|isolated|window --directory DIR "
-      "--seconds S [--threads N] [--seed N]\n",
+      "--seconds S\n                 [--threads N] [--seed N] [--controller spinning|sleeping] "
+      "[--pause-us N]\n",
       stderr);
   exit(kExitUsage);
 }
@@ -208,6 +256,8 @@ Arguments parse(int argc, char** argv) {
       {"shape", required_argument, nullptr, 's'},   {"mode", required_argument, nullptr, 'm'},
       {"directory", required_argument, nullptr, 'd'}, {"seconds", required_argument, nullptr, 't'},
       {"threads", required_argument, nullptr, 'n'}, {"seed", required_argument, nullptr, 'r'},
+      {"controller", required_argument, nullptr, 'c'},
+      {"pause-us", required_argument, nullptr, 'p'},
       {nullptr, 0, nullptr, 0}};
   Arguments arguments;
   for (int got; (got = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
@@ -237,10 +287,18 @@ Arguments parse(int argc, char** argv) {
       case 'r':
         arguments.seed = whole_number(optarg);
         break;
+      case 'c':
+        arguments.spin = strcmp(optarg, "spinning") == 0;
+        if (!arguments.spin && strcmp(optarg, "sleeping") != 0) usage();
+        break;
+      case 'p':
+        arguments.pause_us = whole_number(optarg);
+        break;
       default:
         usage();
     }
   }
+  if (arguments.pause_us > 0 && arguments.threads > 1) usage();
   if (optind != argc || arguments.shape == nullptr || arguments.mode == nullptr ||
       arguments.directory.empty() || !isfinite(arguments.seconds) || arguments.seconds <= 0) {
     usage();
@@ -252,10 +310,6 @@ Arguments parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
-  if (arguments.mode->missing) {
-    fprintf(stderr, "stm_bench: the library has no %s memories yet\n", arguments.mode->name);
-    return kExitUsage;
-  }
   try {
     if (arguments.shape->object_bytes == 64) {
       measure<64>(arguments);

@@ -21,6 +21,7 @@ namespace auxin::stm {
 namespace {
 
 constexpr uint64_t kBankBytes = 160 * kPageBytes;
+constexpr uint64_t kTellEach = 250'000;  // states, on standard error
 
 uint64_t states_wanted(uint64_t in_the_suite) {
   return environment_number(
@@ -29,7 +30,7 @@ uint64_t states_wanted(uint64_t in_the_suite) {
 
 void explore(CrashExplorer::Limits limits, uint64_t wanted) {
   std::mt19937_64 seeds(test_seed());
-  uint64_t states = 0, transactions = 0, at_depth[8] = {};
+  uint64_t states = 0, transactions = 0, at_depth[8] = {}, told = 0;
   while (states < wanted) {
     // A history of its own now and then: a memory's first transactions are a sort of their own.
     const uint64_t memory_seed = seeds();
@@ -59,6 +60,12 @@ void explore(CrashExplorer::Limits limits, uint64_t wanted) {
       ++transactions;
     }
     states += explorer.states();
+    if (states - told >= kTellEach) {
+      told = states;
+      fprintf(stderr, "%llu of %llu states after %llu transactions, none bad\n",
+              static_cast<unsigned long long>(states), static_cast<unsigned long long>(wanted),
+              static_cast<unsigned long long>(transactions));
+    }
     for (int depth = 1; depth < 8; ++depth) at_depth[depth] += explorer.states_at(depth);
   }
   printf("%llu states after %llu transactions examined; by depth: %llu, %llu, %llu\n",
