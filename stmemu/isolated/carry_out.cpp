@@ -66,6 +66,7 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
   if (state.serial == transaction.serial + 1 && state.phase == Phase::kIdleAfterCommit) {
     return Status::kOk;  // another controller carried it out, and died before it could say so
   }
+  if (count == 0) return Status::kConflict;
   const uint32_t context = OwnerWord::context_of(transaction.activity);
   if (context >= kContexts || memory_.board().contexts[context].active.load(
                                   std::memory_order_acquire) != transaction.activity) {

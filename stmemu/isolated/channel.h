@@ -23,7 +23,7 @@ namespace auxin::stm {
 
 inline constexpr uint32_t kChannels = 64;               // threads of one process
 inline constexpr uint64_t kChannelBytes = 64 * 1024;
-inline constexpr uint32_t kSessionVersion = 1;
+inline constexpr uint32_t kSessionVersion = 2;
 
 enum class Request : uint32_t {
   kNone = 0,
@@ -47,8 +47,9 @@ static_assert(sizeof(Change) == 32);
 struct Channel {
   // One line, written by the client; a commit of one object needs no other.
   alignas(64) std::atomic<uint64_t> request_number;
-  uint32_t request;        // Request
-  uint32_t changes;        // in `first` and `rest`
+  uint16_t request;        // Request
+  uint16_t changes;        // in `first` and `rest`
+  uint32_t changes_before; // in the parts of this commit that were sent before
   Change first;
   uint64_t activity;       // of the transaction: whose claims the objects are under
   uint64_t reserved;

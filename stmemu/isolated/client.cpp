@@ -39,6 +39,7 @@ Status Activation::commit_remotely() {
   Status status = Status::kOk;
   if (intents_ > 0) {
     uint64_t count = 0;
+    channel_->changes_before = 0;
     channel_->activity = activity_;
     channel_->descriptor = descriptor_;
     channel_->serial = serial_;
@@ -50,9 +51,10 @@ Status Activation::commit_remotely() {
       }
       if (touched.freed) touched.becomes.describe(0, ObjectKind::kUser, ObjectState::kFree);
       if (count == kMostChanges) {
-        channel_->changes = static_cast<uint32_t>(count);
+        channel_->changes = static_cast<uint16_t>(count);
         status = remote_->ask(*channel_, Request::kMore);
         if (status != Status::kOk) break;
+        channel_->changes_before += static_cast<uint32_t>(count);
         count = 0;
       }
       Change& change = count == 0 ? channel_->first : channel_->rest[count - 1];
@@ -61,7 +63,7 @@ Status Activation::commit_remotely() {
       ++count;
     }
     if (status == Status::kOk && count > 0) {
-      channel_->changes = static_cast<uint32_t>(count);
+      channel_->changes = static_cast<uint16_t>(count);
       uint64_t serial = 0;
       status = remote_->ask(*channel_, Request::kCommit, &serial);
       if (status == Status::kOk) serial_ = serial;

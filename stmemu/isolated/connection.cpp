@@ -147,7 +147,7 @@ void Connection::ring() const {
 }
 
 Status Connection::ask(Channel& channel, Request request, uint64_t* result) {
-  channel.request = static_cast<uint32_t>(request);
+  channel.request = static_cast<uint16_t>(request);
   const uint64_t number = channel.request_number.load(std::memory_order_relaxed) + 1;
   channel.request_number.store(number, std::memory_order_release);
   ring();

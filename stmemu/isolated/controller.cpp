@@ -28,6 +28,7 @@ namespace auxin::stm {
 namespace {
 
 constexpr uint32_t kMostSessions = 256;
+constexpr uint64_t kMostOfACommit = OwnerWord::kIndexMask;  // changes: as many as one can open
 constexpr uint32_t kSessionDescriptorType = 2;   // type tag of descriptors made for channels
 constexpr long kSleepSlice_ns = 100'000'000;
 constexpr int kHelloPatience_ms = 1000;
@@ -393,9 +394,19 @@ Status Controller::commit(Session& session, uint32_t index, uint64_t* result) {
   const uint64_t count = channel.changes;
   if (count == 0 || count > kMostChanges) return Status::kRefused;
   std::vector<Change>& changes = session.changes[index];
-  changes.push_back(channel.first);
-  changes.insert(changes.end(), channel.rest, channel.rest + (count - 1));
-  if (static_cast<Request>(channel.request) == Request::kMore) return Status::kOk;
+  // Parts of a commit that was given up are forgotten. Those that an earlier controller was sent are
+  // not here: it has carried the commit out, or there is none without them.
+  const uint64_t before = channel.changes_before;
+  if (before == 0) changes.clear();
+  const bool whole = changes.size() == before && before + count <= kMostOfACommit;
+  if (!whole) changes.clear();
+  const bool more = static_cast<Request>(channel.request) == Request::kMore;
+  if (more && !whole) return Status::kConflict;
+  if (whole) {
+    changes.push_back(channel.first);
+    changes.insert(changes.end(), channel.rest, channel.rest + (count - 1));
+  }
+  if (more) return Status::kOk;
   const Status status =
       activation_->carry_out({channel.descriptor, channel.serial, channel.activity},
                              changes.data(), changes.size(), session.base + kViewOffset, result);

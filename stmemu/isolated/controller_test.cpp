@@ -147,6 +147,42 @@ TEST_F(Isolated, CommitsHappenOnceHoweverOftenTheControllerDies) {
   EXPECT_EQ(seen.damaged + seen.lost, 0u) << (seen.damage.empty() ? "" : seen.damage[0]);
 }
 
+// So many changes are sent in parts, and a controller knows only what it was sent itself.
+TEST_F(Isolated, ACommitInPartsIsWholeHoweverOftenTheControllerDies) {
+  const char* rounds_text = getenv("AUXIN_ROUNDS");
+  const int rounds = rounds_text != nullptr ? atoi(rounds_text) : 60;
+  constexpr uint64_t kCounters = 3 * kMostChanges;
+  Memory memory = Memory::open(file_.path());
+  std::vector<stable_ptr<Counter>> counters;
+  atomically(memory, [&](Transaction& t) {
+    counters.clear();
+    while (counters.size() < kCounters) counters.push_back(t.make<Counter>().reference());
+  });
+  std::atomic<bool> stop{false};
+  uint64_t commits = 0, torn = 0;
+  std::thread client([&] {
+    while (!stop.load()) {
+      atomically(memory, [&](Transaction& t) {
+        for (const auto& counter : counters) {
+          auto opened = t.open<Counter>(counter);
+          torn += opened->value != commits;
+          opened->value = commits + 1;
+        }
+      });
+      ++commits;
+    }
+  });
+  for (int round = 0; round < rounds; ++round) {
+    usleep(static_cast<useconds_t>(2000 + 131 * round));
+    file_.stop_controller(SIGKILL);
+    file_.start_controller();
+  }
+  stop.store(true);
+  client.join();
+  EXPECT_EQ(torn, 0u);
+  EXPECT_GT(commits, 10u);
+}
+
 TEST_F(Isolated, AKilledClientLeavesNothingBehind) {
   Memory memory = Memory::open(file_.path());
   const stable_ptr<Counter> counter = new_counter(memory);

@@ -110,7 +110,8 @@ class Activation {
     uint64_t descriptor, serial, activity;
   };
   // Commits a client's changes, under the claims of `activity`; contents from its view. `serial`
-  // gets the descriptor's next one. kConflict: something is not as the client saw it.
+  // gets the descriptor's next one. kConflict: something is not as the client saw it; or `count` is
+  // 0, which asks only whether it has been carried out already.
   Status carry_out(const ForeignTransaction& transaction, const Change* changes, uint64_t count,
                    const char* view, uint64_t* serial);
   // Gives back runs without live objects; whether there was one. Not while active.
