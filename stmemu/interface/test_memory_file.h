@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +47,7 @@ class MemoryFile {
     ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
     controller_ = fork();
     if (controller_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       static Controller* running = nullptr;
       auto controller = Controller::make(path());
       if (!controller) {
@@ -68,6 +70,12 @@ class MemoryFile {
     kill(controller_, signal_number);
     waitpid(controller_, nullptr, 0);
     controller_ = -1;
+  }
+  // Whether it has ended by itself; then start another one.
+  bool controller_has_ended() {
+    if (waitpid(controller_, nullptr, WNOHANG) != controller_) return false;
+    controller_ = -1;
+    return true;
   }
 
  private:

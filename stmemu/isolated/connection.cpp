@@ -105,12 +105,16 @@ Result<bool> Connection::connect() {
   Welcome welcome = {};
   const timeval patience = {static_cast<time_t>(kPatience_ms / 1000), 0};
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  if (!send_hello(socket, hello, memory_) ||
-      recv(socket, &welcome, sizeof(welcome), 0) != static_cast<ssize_t>(sizeof(welcome)) ||
-      welcome.magic != kHelloMagic || welcome.accepted == 0) {
+  const bool answered =
+      send_hello(socket, hello, memory_) &&
+      recv(socket, &welcome, sizeof(welcome), 0) == static_cast<ssize_t>(sizeof(welcome)) &&
+      welcome.magic == kHelloMagic;
+  if (!answered || welcome.accepted == 0) {
     close(socket);
-    return Error{path_ + ": its controller does not accept this program (another version, or it "
-                         "serves too many)"};
+    return Error{path_ + (answered ? ": its controller does not accept this program (another "
+                                     "version, or it serves too many)"
+                                   : ": its controller ended, or did not answer, while this "
+                                     "program was connecting; try again")};
   }
   if (socket_ >= 0) close(socket_);
   socket_ = socket;

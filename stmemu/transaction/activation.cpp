@@ -687,8 +687,9 @@ Status Activation::write(uint64_t address, uint64_t offset, const void* from,
     return fail_at(Status::kOutOfBounds, address, "written beyond its end");
   }
 #ifdef AUXIN_STORE_STEPS
-  // Through the seam, word by word.
-  for (uint64_t done = 0; done < size_bytes;) {
+  // What goes into bank A goes through the seam, word by word.
+  const bool seen = memory_.view() == memory_.banks().a.at(0);
+  for (uint64_t done = 0; seen && done < size_bytes;) {
     const uint64_t at = address + offset + done;
     const uint64_t word_at = at & ~7ull;
     const uint64_t count = std::min(size_bytes - done, word_at + 8 - at);
@@ -698,9 +699,9 @@ Status Activation::write(uint64_t address, uint64_t offset, const void* from,
     memory_.banks().a.store_word(word_at, word);
     done += count;
   }
-#else
-  memcpy(memory_.view() + address + offset, from, size_bytes);
+  if (seen) return Status::kOk;
 #endif
+  memcpy(memory_.view() + address + offset, from, size_bytes);
   return Status::kOk;
 }
 
