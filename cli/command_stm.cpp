@@ -13,6 +13,7 @@
 
 #include "auxin/stm_types.h"
 #include "cli/command.h"
+#include "cli/entity_report.h"
 #include "stmemu/isolated/controller.h"
 #include "stmemu/transaction/recovery.h"
 #include "stmemu/transaction/survey.h"
@@ -34,29 +35,9 @@ struct Options {
   std::string object;
 };
 
-std::string size_text(uint64_t bytes) {
-  if (bytes < 1024) return fmt::format("{} bytes", bytes);
-  const auto exact = static_cast<double>(bytes);
-  if (bytes < uint64_t{1} << 20) return fmt::format("{:.1f} KiB", exact / 1024);
-  return fmt::format("{:.1f} MiB", exact / (1 << 20));
-}
-
-std::string count_of(uint64_t count, const char* one) {
-  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
-}
-
-const char* kind_name(stm::ObjectKind kind) {
-  switch (kind) {
-    case stm::ObjectKind::kUser: return "object";
-    case stm::ObjectKind::kDescriptor: return "transaction descriptor";
-    case stm::ObjectKind::kIntents: return "intent block";
-    case stm::ObjectKind::kCatalogue: return "catalogue";
-    case stm::ObjectKind::kMemoryObject: return "memory object";
-    case stm::ObjectKind::kPort: return "port";
-    case stm::ObjectKind::kMessage: return "message";
-    case stm::ObjectKind::kTask: return "task";
-  }
-  return "unknown";
+// Names in a memory are bytes, and need not be text.
+int print_json(const Json& json) {
+  return print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 const char* verdict_name(stm::Verdict verdict) {
@@ -121,21 +102,34 @@ std::string in_flight_text(const PhysicalMemory& memory, const stm::Survey& surv
                                             "them)");
 }
 
+uint64_t address_of(const stm::NamedReference& root) {
+  return root.reference & 0xffff'ffff'ffff;
+}
+
+std::vector<stm::NamedReference> roots_of(PhysicalMemory& memory) {
+  std::vector<stm::NamedReference> roots = stm::catalogue_entries(memory);
+  std::erase_if(roots, [](const stm::NamedReference& named) { return named.space != 0; });
+  return roots;
+}
+
 int info(const Options& options) {
   PhysicalMemory memory;
   const Result<bool> mapped = memory.map(options.file, PhysicalMemory::Access::kRead, {true});
   if (!mapped) return refuse(mapped.error());
-  const stm::Survey survey = stm::survey(memory);
-  const std::vector<stm::Root> roots = stm::roots(memory);
+  stm::EntitySurveyor surveyor(memory);
+  const stm::Survey survey = stm::survey(
+      memory, [&](const stm::ObjectSurvey& object) { surveyor.see(object); });
+  const stm::EntitySurvey entities = surveyor.tell();
+  const std::vector<stm::NamedReference> roots = roots_of(memory);
   if (options.json) {
     Json json = identity_json(memory);
     add_survey(survey, &json);
     json["roots"] = Json::array();
-    for (const stm::Root& root : roots) {
-      json["roots"].push_back({{"name", root.name},
-                               {"address", root.reference & 0xffff'ffff'ffff}});
+    for (const stm::NamedReference& root : roots) {
+      json["roots"].push_back({{"name", root.name}, {"address", address_of(root)}});
     }
-    return print(json.dump(2) + "\n");
+    add_entities(entities, &json);
+    return print_json(json);
   }
   std::string text = fmt::format(
       "file            {}\n"
@@ -158,11 +152,10 @@ int info(const Options& options) {
           ? "none"
           : fmt::format("{} (auxin stm check tells more)",
                         count_of(survey.damaged + survey.lost, "record")));
-  for (const stm::Root& root : roots) {
-    text += fmt::format("root            {} -> {:#x}\n", root.name,
-                        root.reference & 0xffff'ffff'ffff);
+  for (const stm::NamedReference& root : roots) {
+    text += fmt::format("root            {} -> {:#x}\n", printable(root.name), address_of(root));
   }
-  return print(text);
+  return print(text + to_text(entities));
 }
 
 // A memory whose second bank is cut off can't be looked at whole, only mended.
@@ -176,7 +169,7 @@ int report_check(const Options& options, Json json, const std::vector<std::strin
   if (options.json) {
     json["sound"] = damaged + lost == 0;
     json["repaired"] = repaired;
-    const int printed = print(json.dump(2) + "\n");
+    const int printed = print_json(json);
     if (printed != kDone) return printed;
   } else {
     std::string text;
@@ -274,9 +267,7 @@ int dump(const Options& options) {
     }
   }
   std::map<uint64_t, std::string> names;
-  for (const stm::Root& root : stm::roots(memory)) {
-    names[root.reference & 0xffff'ffff'ffff] = root.name;
-  }
+  for (const stm::NamedReference& root : roots_of(memory)) names[address_of(root)] = root.name;
   Json list = Json::array();
   std::string text = fmt::format("{:>12}  {:>10}  {:>10}  {:>8}  {:<22}  {:<12}  {}\n", "address",
                                  "size", "type", "version", "kind", "state", "root");
@@ -286,6 +277,8 @@ int dump(const Options& options) {
     found = true;
     const auto name = names.find(object.place.contents);
     const bool good = object.verdict != stm::Verdict::kLost;
+    const char* const part =
+        good ? part_name(object.header.kind(), object.header.type()) : "unknown";
     if (options.json) {
       Json row = {{"address", object.place.contents},
                   {"header", object.place.header},
@@ -293,7 +286,8 @@ int dump(const Options& options) {
                   {"type", object.header.type()},
                   {"version", object.header.version},
                   {"life", object.header.life()},
-                  {"kind", kind_name(object.header.kind())},
+                  {"kind", good ? kind_name(object.header.kind()) : "unknown"},
+                  {"part", part},
                   {"state", verdict_name(object.verdict)}};
       if (name != names.end()) row["root"] = name->second;
       list.push_back(std::move(row));
@@ -301,8 +295,9 @@ int dump(const Options& options) {
     }
     text += fmt::format("{:#12x}  {:>10}  {:#10x}  {:>8}  {:<22}  {:<12}  {}\n",
                         object.place.contents, object.header.size_bytes(), object.header.type(),
-                        object.header.version, kind_name(object.header.kind()),
-                        verdict_name(object.verdict), name != names.end() ? name->second : "");
+                        object.header.version, part,
+                        verdict_name(object.verdict),
+                        name != names.end() ? printable(name->second) : "");
     if (wanted != 0 && good) {
       stm::ObjectHeader header;
       const stm::Bank& bank =
@@ -315,7 +310,7 @@ int dump(const Options& options) {
     return refuse(fmt::format("{}: no object begins at {}", options.file, options.object));
   }
   const int printed = options.json
-                          ? print(Json{{"schema", kStmSchema}, {"objects", list}}.dump(2) + "\n")
+                          ? print_json(Json{{"schema", kStmSchema}, {"objects", list}})
                           : print(text);
   if (printed != kDone) return printed;
   return survey.damaged + survey.lost == 0 ? kDone : kFailed;

@@ -2,33 +2,18 @@
 //
 // `auxin stm`: what it makes, says, finds and refuses, with its exit status: 0 sound, 1 damage
 // found, 2 refused.
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "auxin/stm.h"
-#include "cli/tests/command_run.h"
+#include "cli/tests/stm_command.h"
 
 namespace auxin::cli {
 namespace {
 
-using nlohmann::json;
-
-struct Record : stm::Stable {
-  uint64_t words[8] = {};
-};
-
-class Stm : public CommandTest {
+class Stm : public StmCommandTest {
  protected:
-  void create(const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words = {"stm", "create", file_, "--size", "1M"};
-    words.insert(words.end(), more.begin(), more.end());
-    const Done made = auxin_done(words);
-    ASSERT_EQ(made.status, 0) << made.errors;
-  }
   // Twenty records, one of them a root.
   void fill() {
     stm::Memory memory = stm::Memory::open(file_);
@@ -41,20 +26,6 @@ class Stm : public CommandTest {
     });
     memory.close();
   }
-  json said(const std::vector<std::string>& words) {
-    const Done done = auxin_done(words);
-    return json::parse(done.output, nullptr, false);
-  }
-  void flip(uint64_t offset) {
-    const int file = open(file_.c_str(), O_RDWR);
-    char byte = 0;
-    ASSERT_EQ(pread(file, &byte, 1, static_cast<off_t>(offset)), 1);
-    byte = static_cast<char>(byte ^ 0x10);
-    ASSERT_EQ(pwrite(file, &byte, 1, static_cast<off_t>(offset)), 1);
-    close(file);
-  }
-
-  std::string file_ = path("memory.stm");
 };
 
 TEST_F(Stm, AMemoryIsMadeDescribedAndSound) {

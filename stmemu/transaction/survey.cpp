@@ -16,6 +16,31 @@ namespace {
 constexpr int kLooks = 5;  // before a difference in a memory that is in use is called damage
 constexpr long kBetweenLooks_ns = 2'000'000;
 
+void pause_between_looks() {
+  const timespec pause = {0, kBetweenLooks_ns};
+  nanosleep(&pause, nullptr);
+}
+
+// Bank B has what was committed last; while it is being copied there, or is damaged, A has it.
+bool read_catalogue(const PhysicalMemory& memory, uint64_t address, Catalogue* catalogue) {
+  Place place;
+  if (!locate(memory, address, &place)) return false;
+  for (const Bank* bank : {&memory.banks().b, &memory.banks().a}) {
+    ObjectHeader header;
+    memcpy(&header, bank->at(place.header), sizeof(header));
+    if (!header.live() || header.kind() != ObjectKind::kCatalogue ||
+        header.size_bytes() != sizeof(*catalogue) || header.size_bytes() > place.capacity) {
+      continue;
+    }
+    memcpy(catalogue, bank->at(address), sizeof(*catalogue));
+    if (header.checksum == object_checksum(memory.seed(), place.generation, place.header, header,
+                                           reinterpret_cast<const char*>(catalogue))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class Surveyor {
  public:
   Surveyor(PhysicalMemory& memory, const std::function<void(const ObjectSurvey&)>& each)
@@ -91,8 +116,7 @@ class Surveyor {
   bool settles(Condition condition) const {
     for (int look = 0; look < kLooks; ++look) {
       if (condition()) return true;
-      const timespec pause = {0, kBetweenLooks_ns};
-      nanosleep(&pause, nullptr);
+      pause_between_looks();
     }
     return condition();
   }
@@ -215,26 +239,21 @@ Survey survey(PhysicalMemory& memory, const std::function<void(const ObjectSurve
   return Surveyor(memory, each).make();
 }
 
-std::vector<Root> roots(PhysicalMemory& memory) {
-  std::vector<Root> found;
+std::vector<NamedReference> catalogue_entries(PhysicalMemory& memory) {
+  std::vector<NamedReference> found;
   constexpr int kMaxBlocks = 1'000'000;
   uint64_t block = memory.superblock().catalogue;
   for (int blocks = 0; block != 0 && blocks < kMaxBlocks; ++blocks) {
-    Place place;
-    ObjectHeader header;
-    if (!locate(memory, block, &place)) break;
-    const Bank* bank = &memory.banks().a;
-    if (!good_copy(memory, *bank, place, &header)) {
-      bank = &memory.banks().b;
-      if (!good_copy(memory, *bank, place, &header)) break;
-    }
-    if (header.kind() != ObjectKind::kCatalogue) break;
     Catalogue catalogue;
-    memcpy(&catalogue, bank->at(block), sizeof(catalogue));
+    int look = 0;
+    while (!read_catalogue(memory, block, &catalogue)) {
+      if (!memory.in_use() || ++look > kLooks) return found;
+      pause_between_looks();
+    }
     for (const CatalogueEntry& entry : catalogue.entries) {
-      if (entry.name[0] == '\0' || entry.space != 0) continue;
+      if (entry.name[0] == '\0') continue;
       found.push_back({std::string(entry.name, strnlen(entry.name, sizeof(entry.name))),
-                       entry.object});
+                       entry.object, entry.space});
     }
     block = catalogue.next;
   }

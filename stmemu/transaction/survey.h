@@ -40,11 +40,13 @@ struct Survey {
 // `each`, if given, sees every live object and every one that is damaged.
 Survey survey(PhysicalMemory& memory, const std::function<void(const ObjectSurvey&)>& each = {});
 
-// The catalogue's entries: names and references of the programs' own roots.
-struct Root {
+// The catalogue's entries, as they were committed: a name, and what has it in a space
+// (catalogue.h).
+struct NamedReference {
   std::string name;
   uint64_t reference;
+  uint64_t space;  // 0: a root of the programs' own
 };
-std::vector<Root> roots(PhysicalMemory& memory);
+std::vector<NamedReference> catalogue_entries(PhysicalMemory& memory);
 
 }  // namespace auxin::stm
