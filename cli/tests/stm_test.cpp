@@ -98,6 +98,26 @@ TEST_F(Stm, DamageInBothBanksNamesTheObject) {
   }
 }
 
+// In which the other descriptors are made: nothing can be in flight on it at rest but a crash's.
+TEST_F(Stm, ABootDescriptorDamagedInBothBanksIsNamedAndMadeAnew) {
+  create();
+  fill();
+  constexpr uint64_t kBootDescriptor = 4096;
+  flip(kBootDescriptor);
+  flip(kBootDescriptor + (1 << 20));
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"stm", "check", file_}, {"stm", "check", file_, "--repair"}}) {
+    const Done check = auxin_done(words);
+    EXPECT_EQ(check.status, 1);
+    EXPECT_NE(check.output.find("transaction descriptor 4096: both copies of its state"),
+              std::string::npos)
+        << check.output;
+  }
+  EXPECT_EQ(auxin_done({"stm", "check", file_}).status, 0);
+  fill();
+  EXPECT_EQ(said({"stm", "info", file_, "--json"})["objects"], 40);
+}
+
 TEST_F(Stm, ABankThatIsCutOffIsMended) {
   create();
   fill();

@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <climits>
 
-#include "stmemu/check.h"
 #include "stmemu/isolated/connection.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/descriptor.h"
@@ -363,11 +362,14 @@ void Controller::collect_spare_descriptors() {
 Status Controller::open_channel(Session& session, uint32_t index) {
   Channel& channel = session.channel(index);
   uint64_t descriptor = session.descriptors[index];
-  if (descriptor == 0 && !spare_descriptors_.empty()) {
-    descriptor = spare_descriptors_.back();
-    spare_descriptors_.pop_back();
-  }
-  if (descriptor == 0) {
+  // One that is damaged in both banks is left to the next recovery: nothing is in flight on it.
+  DescriptorState state = {};
+  while (descriptor == 0 || !read_state(memory_, descriptor, &state)) {
+    if (!spare_descriptors_.empty()) {
+      descriptor = spare_descriptors_.back();
+      spare_descriptors_.pop_back();
+      continue;
+    }
     Status status = activation_->use_descriptor(0);
     if (status == Status::kOk) status = activation_->begin();
     if (status == Status::kOk) {
@@ -382,8 +384,6 @@ Status Controller::open_channel(Session& session, uint32_t index) {
     if (status != Status::kOk) return status;
   }
   session.descriptors[index] = descriptor;
-  DescriptorState state;
-  CHECK(read_state(memory_, descriptor, &state), "a descriptor that is given out has a state");
   channel.descriptor = descriptor;
   channel.serial = state.serial;
   return Status::kOk;

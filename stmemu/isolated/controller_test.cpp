@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "stmemu/interface/test_memory_file.h"
+#include "stmemu/transaction/recovery.h"
 #include "stmemu/transaction/survey.h"
 
 namespace auxin::stm {
@@ -181,6 +182,40 @@ TEST_F(Isolated, ACommitInPartsIsWholeHoweverOftenTheControllerDies) {
   client.join();
   EXPECT_EQ(torn, 0u);
   EXPECT_GT(commits, 10u);
+}
+
+// A thread that has ended leaves its descriptor to the next one of its process.
+TEST_F(Isolated, ADescriptorDamagedInBothBanksIsNotGivenOutAgain) {
+  Memory memory = Memory::open(file_.path());
+  const auto work = [&] {
+    std::thread([&] {
+      EXPECT_EQ(status_of([&] { new_counter(memory); }), Status::kOk);
+    }).join();
+  };
+  work();
+  std::vector<uint64_t> descriptors;
+  {
+    PhysicalMemory reader;
+    ASSERT_TRUE(reader.map(file_.path(), PhysicalMemory::Access::kRead));
+    survey(reader, [&](const ObjectSurvey& object) {
+      if (object.header.kind() == ObjectKind::kDescriptor &&
+          object.header.type() != kOwnDescriptorType) {
+        descriptors.push_back(object.place.contents);
+      }
+    });
+  }
+  EXPECT_EQ(descriptors.size(), 1u);
+  const uint64_t bank_bytes = memory.report().bank_size_bytes;
+  const int file = open(file_.path().c_str(), O_RDWR | O_CLOEXEC);
+  for (const uint64_t descriptor : descriptors) {
+    for (const uint64_t bank : {uint64_t{0}, bank_bytes}) {
+      const uint64_t garbage = 0x5a5a5a5a5a5a5a5a;
+      EXPECT_EQ(pwrite(file, &garbage, sizeof(garbage), static_cast<off_t>(bank + descriptor)),
+                static_cast<ssize_t>(sizeof(garbage)));
+    }
+  }
+  close(file);
+  work();
 }
 
 TEST_F(Isolated, AKilledClientLeavesNothingBehind) {

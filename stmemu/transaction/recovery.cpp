@@ -53,6 +53,10 @@ void settle(PhysicalMemory& memory, const Place& place, Findings* findings) {
   }
 }
 
+std::string name_of_descriptor(uint64_t descriptor) {
+  return "transaction descriptor " + std::to_string(descriptor);
+}
+
 void recover_superblocks(PhysicalMemory& memory, Findings* findings) {
   Banks& banks = memory.banks();
   for (Bank* bank : {&banks.a, &banks.b}) {
@@ -161,7 +165,7 @@ std::string name_of_object(const Place& place, const ObjectHeader* header) {
 void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* findings) {
   DescriptorState state;
   if (!read_state(memory, descriptor, &state)) {
-    findings->loss("transaction descriptor " + std::to_string(descriptor) +
+    findings->loss(name_of_descriptor(descriptor) +
                    ": both copies of its state are damaged; what it was doing is not known");
     format_descriptor(memory, descriptor);
     return;
@@ -183,7 +187,7 @@ void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* f
   memory.banks().fence();
   const uint64_t damaged = mend_descriptor(memory, descriptor, objects == 0);
   for (uint64_t count = 0; count < damaged; ++count) {
-    findings->repair("a word of transaction descriptor " + std::to_string(descriptor));
+    findings->repair("a word of " + name_of_descriptor(descriptor));
   }
   if (objects > 0 || state.phase == Phase::kCommitted) {
     const bool committed = state.phase == Phase::kCommitted;
@@ -314,10 +318,12 @@ Findings recover_context(PhysicalMemory& memory, Context& context) {
   const uint64_t descriptor = context.descriptor.load(std::memory_order_acquire);
   const bool in_flight = context.active.load(std::memory_order_acquire) != 0 && descriptor != 0;
   Findings findings;
+  uint64_t losses_counted = 0;
   if (in_flight && descriptor == kBootDescriptorOffset) {
     // It belongs to whoever holds the boot lock. If that is the caller, it was recovered then.
     if (!board.boot_lock.held_by_caller()) {
       recover_boot_descriptor(memory, &findings);
+      losses_counted = findings.lost;
       board.boot_lock.unlock(plain_mutex_calls());
     }
   } else if (in_flight && runs_on(memory, context, descriptor)) {
@@ -326,19 +332,30 @@ Findings recover_context(PhysicalMemory& memory, Context& context) {
   if (context.active.load(std::memory_order_acquire) != 0) {
     board.statistics.recovered.fetch_add(1, std::memory_order_relaxed);
   }
-  board.statistics.losses.fetch_add(findings.lost, std::memory_order_relaxed);
+  board.statistics.losses.fetch_add(findings.lost - losses_counted, std::memory_order_relaxed);
   context.active.store(0, std::memory_order_release);
   context.waits_for.store(0, std::memory_order_relaxed);
   context.pid.store(0, std::memory_order_relaxed);
   return findings;
 }
 
+// Whoever has the lock may use the descriptor: it has a state then.
 void recover_boot_descriptor(PhysicalMemory& memory, Findings* findings) {
   const RobustLock::Taken taken = memory.board().boot_lock.lock(plain_mutex_calls());
   CHECK(taken == RobustLock::Taken::kClean || taken == RobustLock::Taken::kOwnerDied,
         "the boot lock can be taken");
+  Statistics& statistics = memory.board().statistics;
+  DescriptorState state;
   if (taken == RobustLock::Taken::kOwnerDied) {
+    const uint64_t lost_before = findings->lost;
     recover_descriptor(memory, kBootDescriptorOffset, findings);
+    statistics.losses.fetch_add(findings->lost - lost_before, std::memory_order_relaxed);
+  } else if (!read_state(memory, kBootDescriptorOffset, &state)) {
+    // Whoever had the lock before has ended its transaction on it, so nothing is lost with it.
+    format_descriptor(memory, kBootDescriptorOffset);
+    findings->repair(name_of_descriptor(kBootDescriptorOffset) +
+                     ": both copies of its state were damaged, nothing was in flight on it");
+    statistics.repairs.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

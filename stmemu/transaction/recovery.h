@@ -62,6 +62,7 @@ Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
                         const AttachOptions& options = {});
 
 // Takes the boot lock, and first ends what a thread that died with it left in the boot descriptor.
+// If both copies of that are damaged it is made anew. What is found is counted in the board, too.
 void recover_boot_descriptor(PhysicalMemory& memory, Findings* findings);
 
 // Ends what a dead thread left in its context, whose lock the caller has just taken over.
