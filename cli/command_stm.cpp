@@ -14,6 +14,7 @@
 #include "auxin/stm_types.h"
 #include "cli/command.h"
 #include "cli/entity_report.h"
+#include "cli/log_report.h"
 #include "stmemu/isolated/controller.h"
 #include "stmemu/transaction/recovery.h"
 #include "stmemu/transaction/survey.h"
@@ -120,6 +121,7 @@ int info(const Options& options) {
   const stm::Survey survey = stm::survey(
       memory, [&](const stm::ObjectSurvey& object) { surveyor.see(object); });
   const stm::EntitySurvey entities = surveyor.tell();
+  const LogReport log = report_log(memory);
   const std::vector<stm::NamedReference> roots = roots_of(memory);
   if (options.json) {
     Json json = identity_json(memory);
@@ -129,6 +131,7 @@ int info(const Options& options) {
       json["roots"].push_back({{"name", root.name}, {"address", address_of(root)}});
     }
     add_entities(entities, &json);
+    add_log(log, &json);
     return print_json(json);
   }
   std::string text = fmt::format(
@@ -148,33 +151,44 @@ int info(const Options& options) {
       size_text(memory.bank_bytes()), memory.in_use() ? "yes" : "no", survey.objects,
       size_text(survey.object_bytes), size_text(survey.free_pages * stm::kPageBytes),
       size_text(survey.largest_free_run * stm::kPageBytes), in_flight_text(memory, survey),
-      survey.damaged + survey.lost == 0
+      survey.damaged + survey.lost == 0 && log.damage.empty()
           ? "none"
           : fmt::format("{} (auxin stm check tells more)",
-                        count_of(survey.damaged + survey.lost, "record")));
+                        count_of(survey.damaged + survey.lost + !log.damage.empty(), "record")));
+  if (log.log) text += fmt::format("log             {}\n", log_text(*log.log));
   for (const stm::NamedReference& root : roots) {
     text += fmt::format("root            {} -> {:#x}\n", printable(root.name), address_of(root));
   }
   return print(text + to_text(entities));
 }
 
-// A memory whose second bank is cut off can't be looked at whole, only mended.
-bool is_truncated(const Options& options) {
+// What is cut off, if anything. Such a memory can't be looked at whole, only mended.
+std::string truncation(const Options& options) {
   const Result<stm::Identity> identity = PhysicalMemory::identify(options.file, true);
-  return identity && identity.value().truncated;
+  if (!identity || !identity.value().truncated) return {};
+  return identity.value().file_size_bytes < 2 * identity.value().superblock.bank_size_bytes
+             ? "the second bank is cut off"
+             : "the file's end is cut off";
 }
 
 int report_check(const Options& options, Json json, const std::vector<std::string>& found,
-                 uint64_t damaged, uint64_t lost, bool repaired) {
+                 uint64_t damaged, uint64_t lost, bool repaired, const LogReport& log = {}) {
+  const bool sound = damaged + lost == 0 && log.damage.empty();
   if (options.json) {
-    json["sound"] = damaged + lost == 0;
+    add_log(log, &json);
+    json["sound"] = sound;
     json["repaired"] = repaired;
     const int printed = print_json(json);
     if (printed != kDone) return printed;
   } else {
     std::string text;
     for (const std::string& sentence : found) text += fmt::format("  {}\n", sentence);
-    if (damaged + lost == 0) {
+    if (!log.damage.empty()) {
+      text += fmt::format("  {}\n{}: the group's log is damaged, and there is one copy of it; the "
+                          "group can only be started anew (auxin run --fresh)\n",
+                          log.damage, options.file);
+    }
+    if (sound) {
       text += fmt::format("{}: sound\n", options.file);
     } else if (lost > 0) {
       text += fmt::format("{}: {} damaged in both banks and lost{}\n", options.file,
@@ -182,7 +196,7 @@ int report_check(const Options& options, Json json, const std::vector<std::strin
                           damaged > 0 ? fmt::format(", {} {}", damaged,
                                                     repaired ? "repaired" : "damaged in one bank")
                                       : "");
-    } else {
+    } else if (damaged > 0) {
       text += fmt::format("{}: {} damaged in one bank{}\n", options.file,
                           count_of(damaged, "record"),
                           repaired ? ", repaired from the other"
@@ -191,13 +205,12 @@ int report_check(const Options& options, Json json, const std::vector<std::strin
     const int printed = print(text);
     if (printed != kDone) return printed;
   }
-  return damaged + lost == 0 ? kDone : kFailed;
+  return sound ? kDone : kFailed;
 }
 
 int check(const Options& options) {
   if (!options.repair && !options.adopt) {
-    if (is_truncated(options)) {
-      const std::string what = "the second bank is cut off";
+    if (const std::string what = truncation(options); !what.empty()) {
       return report_check(options, {{"schema", kStmSchema}, {"file", options.file},
                                     {"damaged", 1}, {"lost", 0}, {"damage", {what}}},
                           {what}, 1, 0, false);
@@ -209,7 +222,7 @@ int check(const Options& options) {
     Json json = identity_json(memory);
     add_survey(survey, &json);
     return report_check(options, std::move(json), survey.damage, survey.damaged, survey.lost,
-                        false);
+                        false, report_log(memory));
   }
   PhysicalMemory memory;
   stm::AttachOptions how;
@@ -228,7 +241,7 @@ int check(const Options& options) {
                {"transactions_undone", findings->undone},
                {"transactions_completed", findings->redone}, {"damage", findings->details}});
   return report_check(options, std::move(json), findings->details, findings->repaired,
-                      findings->lost, true);
+                      findings->lost, true, report_log(memory));
 }
 
 std::string hex_dump(const char* bytes, uint64_t size_bytes) {

@@ -26,16 +26,20 @@ LogReport report_log(const stm::PhysicalMemory& memory) {
   return report;
 }
 
-nlohmann::ordered_json log_json(const stm::LogSurvey& log) {
-  return {{"begin", log.begin},
-          {"end", log.end},
-          {"entries", log.entries},
-          {"holes", log.holes},
-          {"unpublished", log.unpublished},
-          {"damaged", log.damaged},
-          {"entry_capacity", log.layout.entry_capacity},
-          {"payload_bytes", log.payload_end - log.payload_begin},
-          {"payload_capacity_bytes", log.layout.payload_size_bytes}};
+void add_log(const LogReport& report, nlohmann::ordered_json* json) {
+  if (report.log) {
+    const stm::LogSurvey& log = *report.log;
+    (*json)["log"] = {{"begin", log.begin},
+                      {"end", log.end},
+                      {"entries", log.entries},
+                      {"holes", log.holes},
+                      {"unpublished", log.unpublished},
+                      {"damaged", log.damaged},
+                      {"entry_capacity", log.layout.entry_capacity},
+                      {"payload_bytes", log.payload_end - log.payload_begin},
+                      {"payload_capacity_bytes", log.layout.payload_size_bytes}};
+  }
+  if (!report.damage.empty()) (*json)["log_damage"] = report.damage;
 }
 
 std::string log_text(const stm::LogSurvey& log) {

@@ -20,7 +20,8 @@ struct LogReport {
 // Nothing in it if the memory has no plain area.
 LogReport report_log(const stm::PhysicalMemory& memory);
 
-nlohmann::ordered_json log_json(const stm::LogSurvey& log);
+// Adds "log", if there is one, and "log_damage", if there is any.
+void add_log(const LogReport& report, nlohmann::ordered_json* json);
 // One line for `auxin stm info`, without its name.
 std::string log_text(const stm::LogSurvey& log);
 
