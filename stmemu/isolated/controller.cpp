@@ -21,14 +21,12 @@
 #include "stmemu/isolated/connection.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/descriptor.h"
-#include "stmemu/transaction/survey.h"
 
 namespace auxin::stm {
 namespace {
 
 constexpr uint32_t kMostSessions = 256;
 constexpr uint64_t kMostOfACommit = OwnerWord::kIndexMask;  // changes: as many as one can open
-constexpr uint32_t kSessionDescriptorType = 2;   // type tag of descriptors made for channels
 constexpr long kSleepSlice_ns = 100'000'000;
 constexpr int kHelloPatience_ms = 1000;
 
@@ -110,7 +108,6 @@ Result<std::unique_ptr<Controller>> Controller::make(const std::string& path,
   if (status != Status::kOk) {
     return Error{path + ": no transaction can be run in it: " + name_of(status)};
   }
-  controller->collect_spare_descriptors();
   const Result<bool> listening = controller->listen(path);
   if (!listening) return Error{listening.error()};
   // Last: clients that wait for a controller come now.
@@ -251,9 +248,6 @@ void Controller::take_in(std::unique_ptr<Session> session) {
 }
 
 void Controller::drop(Session& session) {
-  for (const uint64_t descriptor : session.descriptors) {
-    if (descriptor != 0) spare_descriptors_.push_back(descriptor);
-  }
   munmap(session.base, session_bytes(memory_.bank_bytes()));
   close(session.socket);
 }
@@ -310,7 +304,7 @@ Status Controller::serve_request(Session& session, uint32_t index, uint64_t* res
   const Change first = channel.first;
   switch (static_cast<Request>(channel.request)) {
     case Request::kOpen:
-      return open_channel(session, index);
+      return open_channel(channel);
     case Request::kCommit:
     case Request::kMore:
       return commit(session, index, result);
@@ -346,47 +340,48 @@ Status Controller::serve_request(Session& session, uint32_t index, uint64_t* res
   return Status::kRefused;
 }
 
-// Descriptors that earlier controllers made for channels. While clients of theirs are still here it
-// is not known which are in use.
-void Controller::collect_spare_descriptors() {
-  if (memory_.has_clients()) return;
-  survey(memory_, [this](const ObjectSurvey& object) {
-    if (object.header.kind() == ObjectKind::kDescriptor &&
-        object.header.type() == kSessionDescriptorType) {
-      spare_descriptors_.push_back(object.place.contents);
-    }
-  });
-}
-
-// A descriptor for the thread, which stays the channel's.
-Status Controller::open_channel(Session& session, uint32_t index) {
-  Channel& channel = session.channel(index);
-  uint64_t descriptor = session.descriptors[index];
+// The descriptor of the context in which the channel's thread runs. It stays with the context, for
+// whoever runs there next and whichever controller serves then: there are never more than contexts.
+Status Controller::open_channel(Channel& channel) {
+  const uint32_t context = channel.context;
+  if (context >= kContexts) return Status::kRefused;
+  std::atomic<uint64_t>& kept = memory_.board().contexts[context].channel_descriptor;
+  uint64_t descriptor = kept.load(std::memory_order_acquire);
   // One that is damaged in both banks is left to the next recovery: nothing is in flight on it.
   DescriptorState state = {};
-  while (descriptor == 0 || !read_state(memory_, descriptor, &state)) {
-    if (!spare_descriptors_.empty()) {
-      descriptor = spare_descriptors_.back();
-      spare_descriptors_.pop_back();
-      continue;
-    }
-    Status status = activation_->use_descriptor(0);
-    if (status == Status::kOk) status = activation_->begin();
-    if (status == Status::kOk) {
-      status = activation_->allocate(kDescriptorBytes, ObjectKind::kDescriptor,
-                                     kSessionDescriptorType, &descriptor);
-    }
-    if (status == Status::kOk) {
-      status = activation_->commit();
-    } else if (activation_->active()) {
-      static_cast<void>(activation_->abort());
-    }
+  if (!is_channel_descriptor(descriptor) || !read_state(memory_, descriptor, &state)) {
+    const Status status = make_channel_descriptor(&descriptor);
     if (status != Status::kOk) return status;
+    if (!read_state(memory_, descriptor, &state)) return Status::kDamaged;
+    kept.store(descriptor, std::memory_order_release);
   }
-  session.descriptors[index] = descriptor;
   channel.descriptor = descriptor;
   channel.serial = state.serial;
   return Status::kOk;
+}
+
+// Clients can store into the board: what it says is looked up.
+bool Controller::is_channel_descriptor(uint64_t address) {
+  Place place;
+  ObjectHeader header;
+  return address != 0 && locate(memory_, address, &place) &&
+         place.use == PageUse::kDescriptors &&
+         (good_copy(memory_, memory_.banks().a, place, &header) ||
+          good_copy(memory_, memory_.banks().b, place, &header)) &&
+         header.live() && header.kind() == ObjectKind::kDescriptor &&
+         header.type() == kChannelDescriptorType;
+}
+
+Status Controller::make_channel_descriptor(uint64_t* address) {
+  Status status = activation_->use_descriptor(0);
+  if (status == Status::kOk) status = activation_->begin();
+  if (status == Status::kOk) {
+    status = activation_->allocate(kDescriptorBytes, ObjectKind::kDescriptor,
+                                   kChannelDescriptorType, address);
+  }
+  if (status == Status::kOk) return activation_->commit();
+  if (activation_->active()) static_cast<void>(activation_->abort());
+  return status;
 }
 
 Status Controller::commit(Session& session, uint32_t index, uint64_t* result) {
@@ -394,8 +389,8 @@ Status Controller::commit(Session& session, uint32_t index, uint64_t* result) {
   const uint64_t count = channel.changes;
   if (count == 0 || count > kMostChanges) return Status::kRefused;
   std::vector<Change>& changes = session.changes[index];
-  // Parts of a commit that was given up are forgotten. Those that an earlier controller was sent are
-  // not here: it has carried the commit out, or there is none without them.
+  // Parts of a commit that was given up are forgotten. Those that an earlier controller was sent
+  // are not here: it has carried the commit out, or there is none without them.
   const uint64_t before = channel.changes_before;
   if (before == 0) changes.clear();
   const bool whole = changes.size() == before && before + count <= kMostOfACommit;

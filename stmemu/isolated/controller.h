@@ -54,7 +54,6 @@ class Controller {
     int socket = -1;
     char* base = nullptr;
     uint64_t served[kChannels] = {};        // the last request answered
-    uint64_t descriptors[kChannels] = {};
     std::vector<Change> changes[kChannels]; // of requests in parts
     uint32_t highest = 0;                   // channels in use are below it
 
@@ -72,8 +71,9 @@ class Controller {
   bool serve_all();
   void serve(Session& session, uint32_t index);
   Status serve_request(Session& session, uint32_t index, uint64_t* result);
-  Status open_channel(Session& session, uint32_t index);
-  void collect_spare_descriptors();
+  Status open_channel(Channel& channel);
+  bool is_channel_descriptor(uint64_t address);
+  Status make_channel_descriptor(uint64_t* address);
   Status commit(Session& session, uint32_t index, uint64_t* result);
   void sleep();
 
@@ -90,7 +90,6 @@ class Controller {
   std::vector<int> departures_;                     // sockets; under arrivals_mutex_
   std::atomic<bool> news_{false};                   // something stands in the two
   std::vector<std::unique_ptr<Session>> sessions_;  // run()'s
-  std::vector<uint64_t> spare_descriptors_;
   std::atomic<bool> stopping_{false};
 };
 

@@ -199,7 +199,7 @@ TEST_F(Isolated, ADescriptorDamagedInBothBanksIsNotGivenOutAgain) {
     ASSERT_TRUE(reader.map(file_.path(), PhysicalMemory::Access::kRead));
     survey(reader, [&](const ObjectSurvey& object) {
       if (object.header.kind() == ObjectKind::kDescriptor &&
-          object.header.type() != kOwnDescriptorType) {
+          object.header.type() == kChannelDescriptorType) {
         descriptors.push_back(object.place.contents);
       }
     });

@@ -48,6 +48,8 @@ struct alignas(64) Context {
   std::atomic<uint32_t> waiters;     // somebody sleeps on `releases`
   uint32_t reserved;
   std::atomic<uint64_t> own_descriptor;  // one of the memory's own that stays with the context
+  // The same for an isolated client's thread: the controller gives it to the thread's channel.
+  std::atomic<uint64_t> channel_descriptor;
 };
 static_assert(sizeof(Context) == 128);
 
@@ -135,7 +137,7 @@ struct Board {
 };
 
 // Programs that share a board must see the same one: any change of its layout raises the version.
-inline constexpr uint64_t kBoardVersion = 1;
+inline constexpr uint64_t kBoardVersion = 2;
 inline constexpr uint64_t kBoardReady =
     0x5942 + (kBoardVersion << 16) + (sizeof(Board) << 24) + (sizeof(PageInfo) << 56);
 

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include <algorithm>
+
 #include "stmemu/check.h"
 #include "stmemu/memory/page_table.h"
 #include "stmemu/memory/realm.h"
@@ -93,6 +95,22 @@ bool is_live_descriptor(PhysicalMemory& memory, const Place& place, ObjectHeader
   return false;
 }
 
+// The memory's own descriptors go back to the contexts. A new board knows nothing of them; one that
+// was kept, for clients that outlived their controller, knows whose most are.
+void hand_back(PhysicalMemory& memory, std::vector<uint64_t> descriptors,
+               std::atomic<uint64_t> Context::*kept) {
+  std::vector<Context*> without;
+  for (Context& context : memory.board().contexts) {
+    if (std::erase(descriptors, (context.*kept).load()) > 0) continue;
+    (context.*kept).store(0);
+    if (!context.lock.seems_held()) without.push_back(&context);
+  }
+  const size_t count = std::min(descriptors.size(), without.size());
+  for (size_t index = 0; index < count; ++index) {
+    (without[index]->*kept).store(descriptors[index]);
+  }
+}
+
 void recover_descriptors(PhysicalMemory& memory, Findings* findings) {
   std::vector<uint64_t> descriptors = {kBootDescriptorOffset};
   for_each_slot(memory, PageUse::kDescriptors,
@@ -103,16 +121,18 @@ void recover_descriptors(PhysicalMemory& memory, Findings* findings) {
                   }
                 });
   for (const uint64_t descriptor : descriptors) recover_descriptor(memory, descriptor, findings);
-  // The memory's own go back to the contexts, which are as new as the board.
-  uint32_t next = 0;
+  std::vector<uint64_t> own, of_channels;
   for_each_slot(memory, PageUse::kDescriptors,
                 [&](uint64_t, const PageHead&, const Place& place) {
                   ObjectHeader header;
-                  if (is_live_descriptor(memory, place, &header) && next < kContexts &&
-                      header.type() == kOwnDescriptorType) {
-                    memory.board().contexts[next++].own_descriptor.store(place.contents);
+                  if (!is_live_descriptor(memory, place, &header)) return;
+                  if (header.type() == kOwnDescriptorType) own.push_back(place.contents);
+                  if (header.type() == kChannelDescriptorType) {
+                    of_channels.push_back(place.contents);
                   }
                 });
+  hand_back(memory, std::move(own), &Context::own_descriptor);
+  hand_back(memory, std::move(of_channels), &Context::channel_descriptor);
 }
 
 void recover_objects(PhysicalMemory& memory, Findings* findings) {

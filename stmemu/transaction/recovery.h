@@ -30,8 +30,9 @@ struct Findings {
   void loss(const std::string& what);
 };
 
-// The type tag of descriptors that the memory made for its contexts.
-inline constexpr uint32_t kOwnDescriptorType = 1;
+// The type tags of descriptors that the memory made for its contexts.
+inline constexpr uint32_t kOwnDescriptorType = 1;      // Context::own_descriptor
+inline constexpr uint32_t kChannelDescriptorType = 2;  // Context::channel_descriptor
 
 // "object 0x12340 (page 18, 64 bytes, type 0x…)": how a message names an object.
 std::string name_of_object(const Place& place, const ObjectHeader* header);
