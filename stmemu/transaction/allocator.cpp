@@ -19,6 +19,33 @@ bool looks_free(const PhysicalMemory& memory, uint64_t header) {
 
 }  // namespace
 
+void set_intent_block_aside(PhysicalMemory& memory) {
+  const uint8_t size_class = memory.classes().class_of(kIntentBlockBytes);
+  const RunShape& shape = memory.classes().shape(size_class);
+  bool is_one_free = false;
+  PageTable table(memory);
+  table.walk([&](uint64_t page, const PageHead& head) {
+    if (static_cast<PageUse>(head.use) != PageUse::kDescriptors || head.size_class != size_class) {
+      return true;
+    }
+    for (uint32_t slot = 0; slot < shape.slots && !is_one_free; ++slot) {
+      const uint64_t header = page * kPageBytes + slot * sizeof(ObjectHeader);
+      const uint64_t owner = memory.owner_word(header).load(std::memory_order_acquire);
+      is_one_free = looks_free(memory, header) && (owner == 0 || !still_runs(memory, owner));
+    }
+    return !is_one_free;
+  });
+  if (!is_one_free) table.make_run(PageUse::kDescriptors, size_class, shape.pages, 0);
+}
+
+// (An isolated client's blocks are its controller's business.)
+void Allocator::keep_aside(const Place& taken) {
+  if (connection_ == nullptr &&
+      taken.size_class == memory_.classes().class_of(kIntentBlockBytes)) {
+    set_intent_block_aside(memory_);
+  }
+}
+
 uint64_t Allocator::make_run(PageUse use, uint8_t size_class, uint64_t pages, Realm realm) {
   if (connection_ == nullptr) return PageTable(memory_).make_run(use, size_class, pages, realm);
   channel_->first = {pages, realm, static_cast<uint64_t>(use) | uint64_t{size_class} << 8, 0};
@@ -87,8 +114,8 @@ bool Allocator::search_runs(const Wanted& wanted, Place* place) {
   return found;
 }
 
-Status Allocator::find(uint64_t size_bytes, PageUse use, Realm realm, uint64_t claim,
-                       Place* place) {
+Status Allocator::find_any(uint64_t size_bytes, PageUse use, Realm realm, uint64_t claim,
+                           Place* place) {
   const SizeClasses& classes = memory_.classes();
   const uint8_t size_class = classes.class_of(size_bytes);
   const bool large = size_class == kLargeClass;

@@ -24,12 +24,20 @@ struct Channel;
 // (0).
 using Realm = uint64_t;
 
+// Sees to it, while there is room, that a block of intents is free: a transaction of many objects
+// needs one when the memory may be full, be it only to free them. Takes the page lock.
+void set_intent_block_aside(PhysicalMemory& memory);
+
 class Allocator {
  public:
   explicit Allocator(PhysicalMemory& memory) : memory_(memory) {}
 
   // A free slot for `size_bytes`, its owner word set to `claim`. kTooLarge, kFull.
-  Status find(uint64_t size_bytes, PageUse use, Realm realm, uint64_t claim, Place* place);
+  Status find(uint64_t size_bytes, PageUse use, Realm realm, uint64_t claim, Place* place) {
+    const Status status = find_any(size_bytes, use, realm, claim, place);
+    if (use == PageUse::kDescriptors && status == Status::kOk) keep_aside(*place);
+    return status;
+  }
 
   // Whether the last find() failed because the realm has as many pages as it may have.
   bool over_quota() const { return over_quota_; }
@@ -63,6 +71,8 @@ class Allocator {
     uint8_t size_class;
   };
 
+  Status find_any(uint64_t size_bytes, PageUse use, Realm realm, uint64_t claim, Place* place);
+  void keep_aside(const Place& taken);
   bool claim_in_run(uint64_t page, const Wanted& wanted, uint32_t from, Place* place,
                     uint32_t* next);
   bool search_runs(const Wanted& wanted, Place* place);

@@ -8,6 +8,7 @@
 #include "stmemu/check.h"
 #include "stmemu/memory/page_table.h"
 #include "stmemu/memory/realm.h"
+#include "stmemu/transaction/allocator.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/descriptor.h"
 
@@ -271,7 +272,9 @@ Result<bool> create_memory(const std::string& path, const CreateOptions& options
                            const PlainFill& fill_plain) {
   const auto fill_banks = [](PhysicalMemory& memory) {
     format_descriptor(memory, kBootDescriptorOffset);
-    return format_catalogue(memory);
+    const uint64_t catalogue = format_catalogue(memory);
+    set_intent_block_aside(memory);
+    return catalogue;
   };
   return PhysicalMemory::create(path, options, {fill_banks, fill_plain});
 }
@@ -309,6 +312,7 @@ Result<Findings> attach(PhysicalMemory& memory, const std::string& path,
                               memory.durability() == Durability::kPower;
     findings = recover(memory, every_object);
     give_dead_realms_back(memory);
+    set_intent_block_aside(memory);
     if (identity.value().truncated) {
       findings.repair("the file: its second bank had been cut off");
     }
