@@ -3,6 +3,8 @@
 // A commit that the controller carries out for an isolated client: Activation's own commit, with
 // objects under the client's claims and contents from its view. Nothing is believed that can be
 // looked up; what is not as the client says makes it a conflict, before anything is stored.
+#include <algorithm>
+
 #include "stmemu/isolated/channel.h"
 #include "stmemu/transaction/activation.h"
 #include "stmemu/transaction/descriptor.h"
@@ -11,6 +13,9 @@
 namespace auxin::stm {
 namespace {
 
+constexpr uint64_t kFetchedFirst = 2;  // changes, before the first is looked at
+constexpr uint64_t kSizeMask = (uint64_t{1} << 48) - 1;
+
 bool is_descriptor(const PhysicalMemory& memory, uint64_t address) {
   Place place;
   ObjectHeader header;
@@ -18,6 +23,18 @@ bool is_descriptor(const PhysicalMemory& memory, uint64_t address) {
          (good_copy(memory, memory.banks().a, place, &header) ||
           good_copy(memory, memory.banks().b, place, &header)) &&
          header.live() && header.kind() == ObjectKind::kDescriptor;
+}
+
+// Begins to fetch what a change will need; from any address.
+void fetch_ahead(const PhysicalMemory& memory, const Change& change, const char* view) {
+  Place place;
+  if (!locate_header(memory, change.header, &place)) return;
+  __builtin_prefetch(&memory.owner_word(place.header));
+  const uint64_t size = std::min({change.size_and_kind & kSizeMask, place.capacity, kFetchedBytes});
+  for (uint64_t at = 0; at < size; at += kLineBytes) {
+    __builtin_prefetch(view + place.contents + at);
+  }
+  JudgedAhead::fetch(memory, place, size);
 }
 
 // Whether an object may go from `before` to what the change says.
@@ -36,13 +53,17 @@ bool is_allowed(const ObjectHeader& before, const ObjectHeader& after, const Pla
 
 }  // namespace
 
-Status Activation::adopt(const Change& change, uint64_t activity) {
+Status Activation::adopt(const Change& change, const ForeignTransaction& transaction,
+                         JudgedAhead* ahead) {
   Place place;
   if (!locate_header(memory_, change.header, &place)) return Status::kConflict;
   const uint64_t owner = memory_.owner_word(place.header).load(std::memory_order_acquire);
-  if (OwnerWord::activity_of(owner) != activity) return Status::kConflict;
+  if (OwnerWord::activity_of(owner) != transaction.activity) return Status::kConflict;
   ObjectHeader header, after;
-  if (sound_object(memory_, place, &header) == Soundness::kLost) return Status::kDamaged;
+  if (!ahead->takes(memory_, place, transaction.judged, &header) &&
+      sound_object(memory_, place, &header) == Soundness::kLost) {
+    return Status::kDamaged;
+  }
   after.version = header.version;
   after.size_and_kind = change.size_and_kind;
   after.type_and_life = change.type_and_life;
@@ -58,7 +79,14 @@ Status Activation::adopt(const Change& change, uint64_t activity) {
 }
 
 Status Activation::carry_out(const ForeignTransaction& transaction, const Change* changes,
-                             uint64_t count, const char* view, uint64_t* serial) {
+                             uint64_t count, const char* view, JudgedAhead* ahead,
+                             uint64_t* serial) {
+  // All that the client has written last comes at once, not one after the other.
+  const uint32_t context = OwnerWord::context_of(transaction.activity);
+  if (context < kContexts) __builtin_prefetch(&memory_.board().contexts[context].active);
+  for (uint64_t index = 0; index < std::min(count, kFetchedFirst); ++index) {
+    fetch_ahead(memory_, changes[index], view);
+  }
   if (!is_descriptor(memory_, transaction.descriptor)) return Status::kRefused;
   DescriptorState state;
   if (!read_state(memory_, transaction.descriptor, &state)) return Status::kDamaged;
@@ -67,7 +95,6 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
     return Status::kOk;  // another controller carried it out, and died before it could say so
   }
   if (count == 0) return Status::kConflict;
-  const uint32_t context = OwnerWord::context_of(transaction.activity);
   if (context >= kContexts || memory_.board().contexts[context].active.load(
                                   std::memory_order_acquire) != transaction.activity) {
     return Status::kConflict;
@@ -80,7 +107,10 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
   carrying_ = true;
   status = begin();
   for (uint64_t index = 0; index < count && status == Status::kOk; ++index) {
-    status = adopt(changes[index], transaction.activity);
+    if (index + kFetchedFirst < count) {
+      fetch_ahead(memory_, changes[index + kFetchedFirst], view);
+    }
+    status = adopt(changes[index], transaction, ahead);
   }
   for (size_t index = 0; index < touched_.size() && status == Status::kOk; ++index) {
     Touched& touched = touched_[index];
@@ -98,7 +128,11 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
       memory_.banks().a.store(touched.place.contents, view + touched.place.contents,
                               whole_words(touched.becomes.size_bytes()));
     }
+    const bool frees = std::any_of(touched_.begin(), touched_.end(),
+                                   [](const Touched& touched) { return touched.freed; });
+    decides_ = frees ? nullptr : &transaction;
     status = commit();
+    decides_ = nullptr;
     *serial = serial_;
   } else if (active_) {
     static_cast<void>(abort());

@@ -12,6 +12,11 @@
 // A request is complete when its number has been stored, last; so is a reply. A request that was
 // under way when the controller died is found by the next one, which knows from the descriptor's
 // serial whether it was carried out (controller.h).
+//
+// Client and controller run on two processors, so what a commit takes is mostly lines on their way
+// from one to the other. A request is one line and its reply one, each far enough from the other's
+// that neither processor fetches it along; what seldom changes stands apart; and hints, which
+// nobody waits for, tell the controller what to fetch before it is asked.
 #pragma once
 
 #include <atomic>
@@ -22,8 +27,10 @@
 namespace auxin::stm {
 
 inline constexpr uint32_t kChannels = 64;               // threads of one process
-inline constexpr uint64_t kChannelBytes = 64 * 1024;
-inline constexpr uint32_t kSessionVersion = 2;
+// Not a power of two: the lines of all channels that the controller looks at fit its cache.
+inline constexpr uint64_t kChannelBytes = 64 * 1024 + 128;
+inline constexpr uint32_t kSessionVersion = 3;
+inline constexpr uint64_t kApart = 128;                 // adjacent lines come in pairs
 
 enum class Request : uint32_t {
   kNone = 0,
@@ -44,30 +51,47 @@ struct Change {
 };
 static_assert(sizeof(Change) == 32);
 
+// What the client is doing with an object, for the controller to fetch its lines: a header's
+// address, or, once the contents are written, that and kWritten. Believed in nothing.
+inline constexpr uint64_t kHints = 7;
+inline constexpr uint64_t kWritten = 1;
+struct Hints {
+  std::atomic<uint64_t> count;          // ever given
+  std::atomic<uint64_t> last[kHints];   // by count
+};
+static_assert(sizeof(Hints) == 64);
+
+// Smaller objects are not worth the hint's own line.
+inline constexpr uint64_t kHintedBytes = 512;
+
 struct Channel {
   // One line, written by the client; a commit of one object needs no other.
-  alignas(64) std::atomic<uint64_t> request_number;
+  alignas(kApart) std::atomic<uint64_t> request_number;
   uint16_t request;        // Request
   uint16_t changes;        // in `first` and `rest`
   uint32_t changes_before; // in the parts of this commit that were sent before
   Change first;
   uint64_t activity;       // of the transaction: whose claims the objects are under
-  uint64_t reserved;
+  uint64_t serial;         // of the transaction, on its descriptor
 
-  alignas(64) std::atomic<uint64_t> reply_number;  // by the controller
+  alignas(kApart) std::atomic<uint64_t> reply_number;  // by the controller
   uint64_t result;
   uint32_t status;                                 // Status
   std::atomic<uint32_t> client_sleeps;             // on the low half of reply_number
 
-  alignas(64) uint64_t descriptor;  // of the transaction
-  uint64_t serial;                  // of the transaction on it
-  std::atomic<uint32_t> taken;      // a thread uses the channel
-  uint32_t context;                 // of that thread
+  alignas(kApart) uint64_t descriptor;  // of the transaction
+  std::atomic<uint32_t> taken;          // a thread uses the channel
+  uint32_t context;                     // of that thread
 
-  Change rest[(kChannelBytes - 256) / sizeof(Change)];
+  alignas(kApart) Hints hints;          // by the client
+
+  alignas(kApart) Change rest[(64 * 1024 - 4 * kApart) / sizeof(Change)];
 };
-static_assert(sizeof(Channel) <= kChannelBytes);
-static_assert(offsetof(Channel, reply_number) == 64 && offsetof(Channel, descriptor) == 128);
+static_assert(sizeof(Channel) <= kChannelBytes && kChannelBytes % kApart == 0);
+static_assert(kChannels * kChannelBytes % kPageBytes == 0);
+static_assert(offsetof(Channel, serial) == 56 && offsetof(Channel, reply_number) == kApart);
+static_assert(offsetof(Channel, descriptor) == 2 * kApart);
+static_assert(offsetof(Channel, hints) == 3 * kApart && offsetof(Channel, rest) == 4 * kApart);
 
 inline constexpr uint64_t kMostChanges = 1 + sizeof(Channel::rest) / sizeof(Change);
 

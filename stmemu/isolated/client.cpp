@@ -7,22 +7,54 @@
 #include <algorithm>
 
 #include "stmemu/isolated/connection.h"
+#include "stmemu/isolated/judged_ahead.h"
 #include "stmemu/transaction/activation.h"
 #include "stmemu/transaction/recovery.h"
 
 namespace auxin::stm {
 
+namespace {
+
+void hint(Channel& channel, uint64_t what) {
+  const uint64_t count = channel.hints.count.load(std::memory_order_relaxed);
+  channel.hints.last[count % kHints].store(what, std::memory_order_relaxed);
+  channel.hints.count.store(count + 1, std::memory_order_release);
+}
+
+// Whether the view still holds what is committed: bank A's header vouches for it. Then no other
+// line of the banks is read, which the controller has written; it judges both at the commit.
+bool is_in_view(const PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
+  memcpy(header, memory.banks().a.at(place.header), sizeof(*header));
+  if (header->state() != ObjectState::kFree && header->state() != ObjectState::kLive) return false;
+  return header->size_bytes() <= place.capacity &&
+         header->checksum == object_checksum(memory.seed(), place.generation, place.header, *header,
+                                             memory.view() + place.contents);
+}
+
+}  // namespace
+
+void Activation::foresee_remotely(const Place& place, OpenFor purpose) {
+  __builtin_prefetch(memory_.banks().a.at(place.header));
+  const char* const view = memory_.view() + place.contents;
+  const uint64_t ahead = std::min(place.capacity, kFetchedBytes);
+  for (uint64_t at = 0; at < ahead; at += kLineBytes) __builtin_prefetch(view + at, 1);
+  hints_ = purpose == OpenFor::kChanging && place.capacity >= kHintedBytes;
+}
+
+void Activation::closed_remotely(const Touched& touched) {
+  if (touched.changes && touched.place.capacity >= kHintedBytes) {
+    hint(*channel_, touched.place.header | kWritten);
+  }
+}
+
 // The object is this transaction's by its claim, so nobody changes it meanwhile.
 bool Activation::copy_into_view(Touched& touched) {
   const Place& place = touched.place;
+  if (hints_) hint(*channel_, place.header);
+  hints_ = false;
+  if (__builtin_expect(is_in_view(memory_, place, &touched.header), 1)) return true;
   const Banks& banks = memory_.banks();
-  const auto is_sound = [&] {
-    return good_copy(memory_, banks.a, place, &touched.header) &&
-           memcmp(&touched.header, banks.b.at(place.header), sizeof(ObjectHeader)) == 0 &&
-           (!contents_count(touched.header) ||
-            memcmp(banks.a.at(place.contents), banks.b.at(place.contents),
-                   whole_words(touched.header.size_bytes())) == 0);
-  };
+  const auto is_sound = [&] { return copies_are_sound(memory_, place, &touched.header); };
   if (__builtin_expect(!is_sound(), 0)) {
     channel_->first = {place.header, 0, 0, 0};
     channel_->activity = activity_;
@@ -41,7 +73,7 @@ Status Activation::commit_remotely() {
     uint64_t count = 0;
     channel_->changes_before = 0;
     channel_->activity = activity_;
-    channel_->descriptor = descriptor_;
+    if (channel_->descriptor != descriptor_) channel_->descriptor = descriptor_;
     channel_->serial = serial_;
     for (Touched& touched : touched_) {
       if (!touched.changes) continue;

@@ -274,9 +274,14 @@ bool Controller::serve_all() {
     const uint32_t last = std::min(session->highest + 1, kChannels);
     for (uint32_t index = 0; index < last; ++index) {
       Channel& channel = session->channel(index);
+      const uint64_t hints = channel.hints.count.load(std::memory_order_acquire);
       if (channel.request_number.load(std::memory_order_acquire) == session->served[index]) {
+        if (hints == session->hints[index]) continue;
+        take_hint(*session, index);
+        served = true;
         continue;
       }
+      session->hints[index] = hints;  // what they were for is here
       session->highest = std::max(session->highest, index + 1);
       serve(*session, index);
       served = true;
@@ -285,15 +290,39 @@ bool Controller::serve_all() {
   return served;
 }
 
+// One hint, so that no request waits for more.
+void Controller::take_hint(Session& session, uint32_t index) {
+  const Hints& hints = session.channel(index).hints;
+  const uint64_t count = hints.count.load(std::memory_order_acquire);
+  uint64_t& next = session.hints[index];
+  if (count - next > kHints) next = count - kHints;  // the older ones are gone
+  const uint64_t said = hints.last[next % kHints].load(std::memory_order_relaxed);
+  ++next;
+  if ((said & kWritten) == 0) {
+    ahead_.judge(memory_, said, {&session.served[index], session.served[index]});
+    return;
+  }
+  Place place;
+  if (!locate_header(memory_, said - kWritten, &place)) return;
+  const char* const view = session.base + kViewOffset + place.contents;
+  const uint64_t size = std::min(place.capacity, kFetchedBytes);
+  for (uint64_t at = 0; at < size; at += kLineBytes) __builtin_prefetch(view + at);
+}
+
 void Controller::serve(Session& session, uint32_t index) {
-  Channel& channel = session.channel(index);
-  const uint64_t number = channel.request_number.load(std::memory_order_acquire);
+  const uint64_t number = session.channel(index).request_number.load(std::memory_order_acquire);
+  session.serving = number;
   uint64_t result = 0;
   const Status status = serve_request(session, index, &result);
+  if (session.served[index] != number) reply(session, index, status, result);
+}
+
+void Controller::reply(Session& session, uint32_t index, Status status, uint64_t result) {
+  Channel& channel = session.channel(index);
   channel.status = static_cast<uint32_t>(status);
   channel.result = result;
-  session.served[index] = number;
-  channel.reply_number.store(number, std::memory_order_release);
+  session.served[index] = session.serving;
+  channel.reply_number.store(session.serving, std::memory_order_release);
   if (__builtin_expect(channel.client_sleeps.load(std::memory_order_relaxed) != 0, 0)) {
     syscall(SYS_futex, &channel.reply_number, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
   }
@@ -356,7 +385,6 @@ Status Controller::open_channel(Channel& channel) {
     kept.store(descriptor, std::memory_order_release);
   }
   channel.descriptor = descriptor;
-  channel.serial = state.serial;
   return Status::kOk;
 }
 
@@ -402,9 +430,19 @@ Status Controller::commit(Session& session, uint32_t index, uint64_t* result) {
     changes.insert(changes.end(), channel.rest, channel.rest + (count - 1));
   }
   if (more) return Status::kOk;
+  struct Asking {
+    Session& session;
+    uint32_t index;
+  } asking = {session, index};
+  const auto decided = [](void* whose, uint64_t serial) {
+    const Asking& who = *static_cast<Asking*>(whose);
+    reply(who.session, who.index, Status::kOk, serial);
+  };
   const Status status =
-      activation_->carry_out({channel.descriptor, channel.serial, channel.activity},
-                             changes.data(), changes.size(), session.base + kViewOffset, result);
+      activation_->carry_out({channel.descriptor, channel.serial, channel.activity,
+                              {&session.served[index], session.served[index]}, decided, &asking},
+                             changes.data(), changes.size(), session.base + kViewOffset, &ahead_,
+                             result);
   changes.clear();
   return status;
 }

@@ -5,6 +5,8 @@
 // Method: clients in this process, the controller in another, killed at random or at will.
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <fstream>
 #include <random>
@@ -91,6 +93,126 @@ TEST_F(Isolated, WildStoresIntoTheViewAreNothing) {
     Memory other = Memory::open(file_.path());
     EXPECT_EQ(value_of(other, counter), 5u);
   }).join();
+}
+
+struct Page : Stable {
+  std::array<uint64_t, 128> words = {};
+};
+
+stable_ptr<Page> new_page(const Memory& memory) {
+  return atomically(memory, [](Transaction& t) { return t.make<Page>().reference(); });
+}
+
+void add_to(const Memory& memory, stable_ptr<Page> page, uint64_t amount) {
+  atomically(memory, [&](Transaction& t) {
+    auto opened = t.open<Page>(page);
+    for (uint64_t& word : opened->words) word += amount;
+  });
+}
+
+bool is_all(const Memory& memory, stable_ptr<Page> page, uint64_t value) {
+  return atomically(memory, [&](Transaction& t) {
+    const auto opened = t.open<const Page>(page);
+    return std::all_of(opened->words.begin(), opened->words.end(),
+                       [&](uint64_t word) { return word == value; });
+  });
+}
+
+// What a client committed last lies in its view; it counts only as long as nobody else has.
+TEST_F(Isolated, WhatAnotherProgramCommittedIsSeen) {
+  Memory memory = Memory::open(file_.path());
+  const stable_ptr<Counter> counter = new_counter(memory);
+  const stable_ptr<Page> page = new_page(memory);
+  for (uint64_t round = 1; round < 20; ++round) {
+    const int status = in_child([&] {
+      Memory mine = Memory::open(file_.path());
+      atomically(mine, [&](Transaction& t) { t.open<Counter>(counter)->value += 1; });
+      add_to(mine, page, 1);
+      return 0;
+    });
+    ASSERT_EQ(status, 0);
+    EXPECT_EQ(value_of(memory, counter), 2 * round - 1);
+    EXPECT_TRUE(is_all(memory, page, 2 * round - 1));
+    atomically(memory, [&](Transaction& t) { t.open<Counter>(counter)->value += 1; });
+    add_to(memory, page, 1);
+  }
+}
+
+// An open that is aborted leaves its changes in the view.
+TEST_F(Isolated, WhatWasAbortedIsNotSeenAgain) {
+  Memory memory = Memory::open(file_.path());
+  const stable_ptr<Page> page = new_page(memory);
+  for (uint64_t round = 0; round < 5; ++round) {
+    add_to(memory, page, 1);
+    Transaction t(memory);
+    t.Begin();
+    t.open<Page>(page)->words.fill(99);
+    t.Abort();
+    EXPECT_TRUE(is_all(memory, page, round + 1));
+  }
+}
+
+// The client looks at little of the banks: it is the controller that finds damage, at the commit.
+TEST_F(Isolated, DamageInEitherBankIsMendedByTheNextCommit) {
+  Memory memory = Memory::open(file_.path());
+  const stable_ptr<Counter> counter = new_counter(memory);
+  const stable_ptr<Page> page = new_page(memory);
+  const int fd = open(file_.path().c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  const uint64_t noise = 0x5a5a5a5a5a5a5a5a;
+  uint64_t commits = 0, repairs = memory.report().repairs;
+  for (uint64_t bank = 0; bank < 2; ++bank) {
+    const uint64_t from = bank * memory.report().bank_size_bytes;
+    for (const uint64_t address : {counter.address(), page.address() + 512}) {
+      ASSERT_EQ(pwrite(fd, &noise, sizeof(noise), static_cast<off_t>(from + address)), 8);
+      atomically(memory, [&](Transaction& t) { t.open<Counter>(counter)->value += 1; });
+      add_to(memory, page, 1);
+      ++commits;
+      EXPECT_EQ(memory.report().repairs, ++repairs) << "bank " << bank;
+      EXPECT_EQ(value_of(memory, counter), commits);
+      EXPECT_TRUE(is_all(memory, page, commits));
+    }
+  }
+  close(fd);
+  PhysicalMemory reader;
+  ASSERT_TRUE(reader.map(file_.path(), PhysicalMemory::Access::kRead));
+  EXPECT_EQ(survey(reader).damaged, 0u);
+}
+
+// Hints, and the rest of a channel but the request that is under way, hold whatever a wild store
+// put there.
+TEST_F(Isolated, HintsAreBelievedInNothing) {
+  Memory memory = Memory::open(file_.path());
+  const stable_ptr<Page> pages[2] = {new_page(memory), new_page(memory)};
+  char* session = nullptr;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("auxin-stm-session") == std::string::npos) continue;
+    session = reinterpret_cast<char*>(strtoull(line.c_str(), nullptr, 16));
+  }
+  ASSERT_NE(session, nullptr);
+  std::atomic<bool> stop{false};
+  std::thread wild([&] {
+    std::mt19937_64 random(1);
+    while (!stop.load()) {
+      const uint64_t index = random() % kChannels;
+      auto& channel = *reinterpret_cast<Channel*>(session + kChannelsOffset +
+                                                  index * kChannelBytes);
+      const uint64_t sorts[] = {random(), random() % (2 << 20), pages[random() % 2].address(),
+                                (random() % 8192) * 32 + random() % 2};
+      channel.hints.last[random() % kHints].store(sorts[random() % 4]);
+      channel.hints.count.store(random() % 4 == 0 ? random() : channel.hints.count.load() + 1);
+    }
+  });
+  for (uint64_t round = 0; round < 20'000; ++round) add_to(memory, pages[round % 2], 1);
+  stop.store(true);
+  wild.join();
+  EXPECT_TRUE(is_all(memory, pages[0], 10'000));
+  EXPECT_TRUE(is_all(memory, pages[1], 10'000));
+  EXPECT_EQ(memory.report().repairs, 0u);
+  PhysicalMemory reader;
+  ASSERT_TRUE(reader.map(file_.path(), PhysicalMemory::Access::kRead));
+  EXPECT_EQ(survey(reader).damaged + survey(reader).lost, 0u);
 }
 
 TEST_F(Isolated, ACommitOfThousandsOfObjects) {

@@ -218,6 +218,7 @@ void Activation::commit_into(AnyBanks banks) {
   store_both(banks, descriptor_,
              pack_state(memory_.seed(), descriptor_, {serial_, Phase::kCommitted}));
   banks.fence();
+  if (__builtin_expect(decides_ != nullptr, 0)) decides_->decided(decides_->whose, serial_ + 1);
   for (const Touched& touched : touched_) {
     if (touched.changes) copy_object(banks.a, banks.b, touched.place, touched.becomes);
   }
@@ -491,15 +492,19 @@ Status Activation::open(uint64_t address, OpenFor purpose, Wait wait, const uint
     touched_.pop_back();
     return fail_at(Status::kForeign, address, "it belongs to another stable memory object");
   }
-  // All that will be read comes at once, not one after the other; bank B, which is read last, into
-  // the second-level cache only: the first can wait for few lines at a time.
-  const Banks& banks = memory_.banks();
-  __builtin_prefetch(banks.a.at(place.header));
-  __builtin_prefetch(banks.b.at(place.header), 1);
-  const uint64_t ahead = std::min(place.capacity, kPrefetchBytes);
-  for (uint64_t at = 0; at < ahead; at += kCacheLineBytes) {
-    __builtin_prefetch(banks.a.at(place.contents + at), 1);
-    __builtin_prefetch(banks.b.at(place.contents + at), 0, 1);
+  if (remote_ != nullptr) {
+    foresee_remotely(place, purpose);
+  } else {
+    // All that will be read comes at once, not one after the other; bank B, which is read last,
+    // into the second-level cache only: the first can wait for few lines at a time.
+    const Banks& banks = memory_.banks();
+    __builtin_prefetch(banks.a.at(place.header));
+    __builtin_prefetch(banks.b.at(place.header), 1);
+    const uint64_t ahead = std::min(place.capacity, kPrefetchBytes);
+    for (uint64_t at = 0; at < ahead; at += kCacheLineBytes) {
+      __builtin_prefetch(banks.a.at(place.contents + at), 1);
+      __builtin_prefetch(banks.b.at(place.contents + at), 0, 1);
+    }
   }
   Touched* touched = nullptr;
   const Status status = touch(wait, &touched);
@@ -563,6 +568,7 @@ Status Activation::close(uint64_t address) {
   if (status != Status::kOk) return status;
   touched->open = false;
   hide(*touched);
+  if (remote_ != nullptr) closed_remotely(*touched);
   return Status::kOk;
 }
 

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "auxin/stm_types.h"
+#include "stmemu/isolated/judged_ahead.h"
 #include "stmemu/memory/object.h"
 #include "stmemu/memory/page_table.h"
 #include "stmemu/memory/physical_memory.h"
@@ -108,12 +109,17 @@ class Activation {
   // --- the controller's (mode kIsolated) ---
   struct ForeignTransaction {
     uint64_t descriptor, serial, activity;
+    JudgedAhead::Expected judged;  // what was judged ahead for it
+    // Called when the commit is certain and bank A has it all, before bank B does; with the serial
+    // that carry_out will give. Not called if objects are freed, or nothing is committed.
+    void (*decided)(void* whose, uint64_t serial);
+    void* whose;
   };
   // Commits a client's changes, under the claims of `activity`; contents from its view. `serial`
   // gets the descriptor's next one. kConflict: something is not as the client saw it; or `count` is
   // 0, which asks only whether it has been carried out already.
   Status carry_out(const ForeignTransaction& transaction, const Change* changes, uint64_t count,
-                   const char* view, uint64_t* serial);
+                   const char* view, JudgedAhead* ahead, uint64_t* serial);
   // Gives back runs without live objects; whether there was one. Not while active.
   bool reclaim_empty_runs();
 
@@ -175,9 +181,11 @@ class Activation {
   void release_claim(const Place& place);
   Status intend(Touched& touched, Intent::Deed deed);
   [[gnu::cold]] Status add_block();
-  Status adopt(const Change& change, uint64_t activity);
+  Status adopt(const Change& change, const ForeignTransaction& transaction, JudgedAhead* ahead);
   Status commit_remotely();
   bool copy_into_view(Touched& touched);
+  void foresee_remotely(const Place& place, OpenFor purpose);
+  void closed_remotely(const Touched& touched);
   Status make_own_descriptor();
   void prepare_headers();
   template <typename AnyBanks>
@@ -199,8 +207,10 @@ class Activation {
   std::vector<uint64_t> blocks_; // of the descriptor
   std::vector<Touched> touched_;
   bool carrying_ = false;         // a client's transaction (carry_out)
+  const ForeignTransaction* decides_ = nullptr;  // … of which somebody is to be told
   Connection* remote_ = nullptr;  // isolated client: who stores for us
   Channel* channel_ = nullptr;
+  bool hints_ = false;            // … of the object that is being opened
   uint64_t last_address_ = 0;     // of touched_[last_], to find it without looking
   size_t last_ = 0;
   bool active_ = false;
