@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <exception>
 #include <functional>
 #include <string>
 
@@ -66,8 +67,12 @@ class MemoryFile {
     EXPECT_EQ(read(ready[0], &said, 1), 1) << "the controller serves";
     close(ready[0]);
   }
+  void signal_controller(int signal_number) const {
+    if (controller_ > 0) kill(controller_, signal_number);  // (-1 would be everybody)
+  }
   void stop_controller(int signal_number) {
-    kill(controller_, signal_number);
+    if (controller_ <= 0) return;
+    signal_controller(signal_number);
     waitpid(controller_, nullptr, 0);
     controller_ = -1;
   }
@@ -83,10 +88,19 @@ class MemoryFile {
   pid_t controller_ = -1;
 };
 
+constexpr int kThrew = 99;
+
 // Runs `body` in a child process, which ends with its result; gives wait()'s status.
 inline int in_child(const std::function<int()>& body) {
   const pid_t child = fork();
-  if (child == 0) _exit(body());
+  if (child == 0) {
+    try {
+      _exit(body());
+    } catch (const std::exception& failure) {  // the child must not go on with the test
+      fprintf(stderr, "in a child: %s\n", failure.what());
+      _exit(kThrew);
+    }
+  }
   int status = 0;
   EXPECT_EQ(waitpid(child, &status, 0), child);
   return status;

@@ -104,7 +104,6 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
                       : Status::kOk;
   if (status != Status::kOk) return status;
   serial_ = state.serial;
-  carrying_ = true;
   status = begin();
   for (uint64_t index = 0; index < count && status == Status::kOk; ++index) {
     if (index + kFetchedFirst < count) {
@@ -133,7 +132,6 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
   } else if (active_) {
     static_cast<void>(abort());
   }
-  carrying_ = false;
   return status;
 }
 

@@ -122,18 +122,23 @@ Result<bool> Connection::connect() {
   return true;
 }
 
-Status Connection::take_channel(uint32_t context, Channel** taken) {
+Channel* Connection::take_free_channel() {
   for (uint32_t index = 0; index < kChannels; ++index) {
     auto* channel = reinterpret_cast<Channel*>(session_ + kChannelsOffset + index * kChannelBytes);
     uint32_t free = 0;
-    if (!channel->taken.compare_exchange_strong(free, 1)) continue;
-    channel->context = context;
-    *taken = channel;
-    const Status status = ask(*channel, Request::kOpen);
-    if (status != Status::kOk) channel->taken.store(0);
-    return status;
+    if (channel->taken.compare_exchange_strong(free, 1)) return channel;
   }
-  return Status::kBusy;
+  return nullptr;
+}
+
+Status Connection::take_channel(uint32_t context, Channel** taken) {
+  Channel* channel = take_free_channel();
+  if (channel == nullptr) return Status::kBusy;
+  channel->context = context;
+  *taken = channel;
+  const Status status = ask(*channel, Request::kOpen);
+  if (status != Status::kOk) channel->taken.store(0);
+  return status;
 }
 
 void Connection::give_back(Channel* channel) {
@@ -193,6 +198,38 @@ Status Connection::await(Channel& channel, uint64_t number) {
     }
   }
   return static_cast<Status>(channel.status);
+}
+
+void Connection::settle(const std::function<void()>& each_round) {
+  const timespec slice = {0, kSleepSlice_ns};
+  Channel* channel = nullptr;
+  while ((channel = take_free_channel()) == nullptr) {
+    each_round();
+    nanosleep(&slice, nullptr);
+  }
+  // One after the other: the reply to nothing comes after what was asked before.
+  channel->request = static_cast<uint32_t>(Request::kNone);
+  const uint64_t number = channel->request_number.load(std::memory_order_relaxed) + 1;
+  channel->request_number.store(number, std::memory_order_release);
+  ring();
+  const ControllerWords& controller = board_->controller;
+  uint64_t asked_ms = 0;
+  for (int spins = 0; channel->reply_number.load(std::memory_order_acquire) != number; ++spins) {
+    if (spins < kSpins) {
+      __builtin_ia32_pause();
+      continue;
+    }
+    each_round();
+    if (!controller.lock.seems_held()) break;
+    const uint64_t now = now_ms();
+    if (controller.pid.load(std::memory_order_acquire) != controller_ &&
+        now - asked_ms >= kAskAgain_ms) {
+      asked_ms = now;
+      reconnect();
+    }
+    nanosleep(&slice, nullptr);
+  }
+  give_back(channel);
 }
 
 bool Connection::reconnect() {

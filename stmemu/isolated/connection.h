@@ -9,6 +9,7 @@
 // Thread safety: requests on different channels, any threads; one channel belongs to one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -44,10 +45,16 @@ class Connection {
   // Sends what stands in the channel and waits for the reply; `result` gets its second word.
   Status ask(Channel& channel, Request request, uint64_t* result = nullptr);
 
+  // Returns when all that the controller was at is done: it replies, or has died, and then the next
+  // one recovers before it serves. Blocks for as long as one lives and does not reply; `each_round`
+  // is called every millisecond or so.
+  void settle(const std::function<void()>& each_round);
+
  private:
   Connection() = default;
   Result<bool> connect();
   void ring() const;
+  Channel* take_free_channel();
   Status await(Channel& channel, uint64_t number);
   bool reconnect();
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "stmemu/check.h"
+#include "stmemu/isolated/connection.h"
 #include "stmemu/node/clock.h"
 #include "stmemu/node/node_step.h"
 #include "stmemu/node/processor.h"
@@ -69,6 +70,13 @@ Fenced fence_process(PhysicalMemory& memory, uint32_t process, uint64_t started_
     if (fence_context(memory, context, process, started_ticks, each_round, &done)) {
       node_step(NodeStep::kThreadEnded);
     }
+  }
+  // What an isolated client asked for is carried out by the controller, perhaps just now; what it
+  // has not begun by now it refuses.
+  if (memory.connection() != nullptr) {
+    const uint64_t start_ns = monotonic_ns();
+    memory.connection()->settle(each_round);
+    done.waited_ns += monotonic_ns() - start_ns;
   }
   return done;
 }

@@ -4,7 +4,8 @@
 //
 // That a process's node thread has died does not mean that its other threads have: some live on
 // for milliseconds. Each holds its context's lock for as long as it may store (board.h), so these
-// locks are the fence, and it blocks on them: the dying need the processor.
+// locks are the fence, and it blocks on them: the dying need the processor. In mode kIsolated the
+// controller stores for them: it is waited for, too, while it lives.
 //
 // Thread safety: any thread.
 #pragma once
@@ -18,7 +19,7 @@ namespace auxin::stm {
 
 struct Fenced {
   Findings findings;
-  uint64_t waited_ns = 0;  // for threads that were still dying
+  uint64_t waited_ns = 0;  // for threads that were still dying, and the controller
   uint32_t contexts = 0;   // that had to be ended
 };
 

@@ -296,7 +296,10 @@ class Processor {
 // A memory with accounts.
 class NodeFile : public MemoryFile {
  public:
-  NodeFile() { EXPECT_EQ(in_child([&] { make_accounts(Memory::open(path())); return 0; }), 0); }
+  NodeFile() : NodeFile(Mode::kChecked) {}
+  explicit NodeFile(Mode mode, uint64_t size_bytes = 1 << 20) : MemoryFile(mode, size_bytes) {
+    EXPECT_EQ(in_child([&] { make_accounts(Memory::open(path())); return 0; }), 0);
+  }
   // As whoever comes after all processors are gone sees it.
   Sums sums() const {
     auto* shared = static_cast<Sums*>(mmap(nullptr, sizeof(Sums), PROT_READ | PROT_WRITE,

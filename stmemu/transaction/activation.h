@@ -157,7 +157,11 @@ class Activation {
   };
 
   Activation(PhysicalMemory& memory, uint32_t context)
-      : memory_(memory), context_(context), remote_(memory.connection()), allocator_(memory) {}
+      : memory_(memory),
+        context_(context),
+        carrying_(memory.mode() == Mode::kIsolated && memory.connection() == nullptr),
+        remote_(memory.connection()),
+        allocator_(memory) {}
 
   Context& context() const { return memory_.board().contexts[context_]; }
   [[gnu::cold]] Status fail(Status status, const std::string& why);
@@ -202,7 +206,7 @@ class Activation {
   uint64_t intents_ = 0;         // written by it
   std::vector<uint64_t> blocks_; // of the descriptor
   std::vector<Touched> touched_;
-  bool carrying_ = false;         // a client's transaction (carry_out)
+  const bool carrying_;           // the controller's: clients' transactions, its own for them
   Connection* remote_ = nullptr;  // isolated client: who stores for us
   Channel* channel_ = nullptr;
   bool hints_ = false;            // … of the object that is being opened
