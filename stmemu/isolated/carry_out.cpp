@@ -16,15 +16,6 @@ namespace {
 constexpr uint64_t kFetchedFirst = 2;  // changes, before the first is looked at
 constexpr uint64_t kSizeMask = (uint64_t{1} << 48) - 1;
 
-bool is_descriptor(const PhysicalMemory& memory, uint64_t address) {
-  Place place;
-  ObjectHeader header;
-  return locate(memory, address, &place) && place.use == PageUse::kDescriptors &&
-         (good_copy(memory, memory.banks().a, place, &header) ||
-          good_copy(memory, memory.banks().b, place, &header)) &&
-         header.live() && header.kind() == ObjectKind::kDescriptor;
-}
-
 // Begins to fetch what a change will need; from any address.
 void fetch_ahead(const PhysicalMemory& memory, const Change& change, const char* view) {
   Place place;
@@ -87,7 +78,10 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
   for (uint64_t index = 0; index < std::min(count, kFetchedFirst); ++index) {
     fetch_ahead(memory_, changes[index], view);
   }
-  if (!is_descriptor(memory_, transaction.descriptor)) return Status::kRefused;
+  ObjectHeader of_descriptor;
+  if (!is_live_descriptor(memory_, transaction.descriptor, &of_descriptor)) {
+    return Status::kRefused;
+  }
   DescriptorState state;
   if (!read_state(memory_, transaction.descriptor, &state)) return Status::kDamaged;
   *serial = state.serial;

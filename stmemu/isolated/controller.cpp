@@ -373,7 +373,9 @@ Status Controller::open_channel(Channel& channel) {
   uint64_t descriptor = kept.load(std::memory_order_acquire);
   // One that is damaged in both banks is left to the next recovery: nothing is in flight on it.
   DescriptorState state = {};
-  if (!is_channel_descriptor(descriptor) || !read_state(memory_, descriptor, &state)) {
+  ObjectHeader header;  // clients can store into the board: what it says is looked up
+  if (!is_live_descriptor(memory_, descriptor, &header) ||
+      header.type() != kChannelDescriptorType || !read_state(memory_, descriptor, &state)) {
     const Status status = make_channel_descriptor(&descriptor);
     if (status != Status::kOk) return status;
     if (!read_state(memory_, descriptor, &state)) return Status::kDamaged;
@@ -381,18 +383,6 @@ Status Controller::open_channel(Channel& channel) {
   }
   channel.descriptor = descriptor;
   return Status::kOk;
-}
-
-// Clients can store into the board: what it says is looked up.
-bool Controller::is_channel_descriptor(uint64_t address) {
-  Place place;
-  ObjectHeader header;
-  return address != 0 && locate(memory_, address, &place) &&
-         place.use == PageUse::kDescriptors &&
-         (good_copy(memory_, memory_.banks().a, place, &header) ||
-          good_copy(memory_, memory_.banks().b, place, &header)) &&
-         header.live() && header.kind() == ObjectKind::kDescriptor &&
-         header.type() == kChannelDescriptorType;
 }
 
 Status Controller::make_channel_descriptor(uint64_t* address) {

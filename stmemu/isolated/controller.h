@@ -74,7 +74,6 @@ class Controller {
   void serve(Session& session, uint32_t index);
   Status serve_request(Session& session, uint32_t index, uint64_t* result);
   Status open_channel(Channel& channel);
-  bool is_channel_descriptor(uint64_t address);
   Status make_channel_descriptor(uint64_t* address);
   Status commit(Session& session, uint32_t index, uint64_t* result);
   void sleep();

@@ -63,6 +63,22 @@ uint64_t mend_link(PhysicalMemory& memory, uint64_t where) {
 
 }  // namespace
 
+bool is_live_descriptor(const PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
+  for (const Bank* bank : {&memory.banks().a, &memory.banks().b}) {
+    if (good_copy(memory, *bank, place, header) && header->live() &&
+        header->kind() == ObjectKind::kDescriptor) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_live_descriptor(const PhysicalMemory& memory, uint64_t address, ObjectHeader* header) {
+  Place place;
+  return locate(memory, address, &place) && place.use == PageUse::kDescriptors &&
+         is_live_descriptor(memory, place, header);
+}
+
 void format_descriptor(PhysicalMemory& memory, uint64_t descriptor) {
   // Intents of an earlier life are gone before the state makes their serials mean something again.
   store_zeros(memory, descriptor + 8, descriptor + kDescriptorBytes);

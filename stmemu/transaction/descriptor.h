@@ -12,6 +12,7 @@
 #include <functional>
 #include <vector>
 
+#include "stmemu/memory/object.h"
 #include "stmemu/memory/physical_memory.h"
 
 namespace auxin::stm {
@@ -20,6 +21,12 @@ namespace auxin::stm {
 void format_descriptor(PhysicalMemory& memory, uint64_t descriptor);
 // A block of intents without any, that belongs to `descriptor`.
 void format_intent_block(PhysicalMemory& memory, uint64_t block, uint64_t descriptor);
+
+// Whether a live descriptor stands there, in either bank: a transaction that was cut off may have
+// been making or freeing it, perhaps the one that runs on it. Fills `header` if so.
+bool is_live_descriptor(const PhysicalMemory& memory, const Place& place, ObjectHeader* header);
+// The same of an address that may be anything.
+bool is_live_descriptor(const PhysicalMemory& memory, uint64_t address, ObjectHeader* header);
 
 // The later of the states in the two banks. False: neither is good.
 bool read_state(PhysicalMemory& memory, uint64_t descriptor, DescriptorState* state);

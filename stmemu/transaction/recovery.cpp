@@ -84,18 +84,6 @@ void for_each_slot(PhysicalMemory& memory, PageUse use, const EachSlot& each) {
   });
 }
 
-// In either bank: a transaction that was cut off may have been making or freeing it, perhaps the
-// one that runs on it.
-bool is_live_descriptor(PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
-  for (const Bank* bank : {&memory.banks().a, &memory.banks().b}) {
-    if (good_copy(memory, *bank, place, header) && header->live() &&
-        header->kind() == ObjectKind::kDescriptor) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // The memory's own descriptors go back to the contexts. A new board knows nothing of them; one that
 // was kept, for clients that outlived their controller, knows whose most are.
 void hand_back(PhysicalMemory& memory, std::vector<uint64_t> descriptors,
