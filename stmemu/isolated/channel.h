@@ -118,7 +118,7 @@ struct Hello {
 struct Welcome {
   uint64_t magic;
   uint32_t accepted;
-  uint32_t reserved;
+  uint32_t pid;         // the controller's
 };
 
 }  // namespace auxin::stm

@@ -118,7 +118,7 @@ Result<bool> Connection::connect() {
   }
   if (socket_ >= 0) close(socket_);
   socket_ = socket;
-  controller_ = board_->controller.pid.load(std::memory_order_acquire);
+  controller_ = welcome.pid;
   return true;
 }
 

@@ -67,11 +67,15 @@ int receive_hello(int socket, Hello* hello) {
 }
 
 // The session's memory must be as long as it says, and stay so, or touching it could end us.
-bool is_session(int descriptor, uint64_t size_bytes) {
+bool is_session(int descriptor, uint64_t size_bytes, ino_t* inode) {
   struct stat info;
   const int seals = fcntl(descriptor, F_GET_SEALS);
-  return fstat(descriptor, &info) == 0 && static_cast<uint64_t>(info.st_size) == size_bytes &&
-         seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+  if (fstat(descriptor, &info) != 0 || static_cast<uint64_t>(info.st_size) != size_bytes ||
+      seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
+    return false;
+  }
+  *inode = info.st_ino;
+  return true;
 }
 
 bool same_user(int socket) {
@@ -108,10 +112,10 @@ Result<std::unique_ptr<Controller>> Controller::make(const std::string& path,
   if (status != Status::kOk) {
     return Error{path + ": no transaction can be run in it: " + name_of(status)};
   }
+  // Before it listens: a client that is welcome knows whose client it is.
+  words.pid.store(static_cast<uint32_t>(getpid()), std::memory_order_release);
   const Result<bool> listening = controller->listen(path);
   if (!listening) return Error{listening.error()};
-  // Last: clients that wait for a controller come now.
-  words.pid.store(static_cast<uint32_t>(getpid()), std::memory_order_release);
   return controller;
 }
 
@@ -218,14 +222,16 @@ void Controller::welcome(int socket) {
   if (descriptor < 0) return;
   const uint64_t size = session_bytes(memory_.bank_bytes());
   void* base = MAP_FAILED;
+  ino_t inode = 0;
   if (hello.version == kSessionVersion && hello.bank_bytes == memory_.bank_bytes() &&
-      hello.seed == memory_.seed() && is_session(descriptor, size)) {
+      hello.seed == memory_.seed() && is_session(descriptor, size, &inode)) {
     base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   }
   close(descriptor);
   if (base == MAP_FAILED) return;
   auto session = std::make_unique<Session>();
   session->socket = socket;
+  session->inode = inode;
   session->base = static_cast<char*>(base);
   for (uint32_t index = 0; index < kChannels; ++index) {
     session->served[index] = session->channel(index).reply_number.load(std::memory_order_acquire);
@@ -237,14 +243,24 @@ void Controller::welcome(int socket) {
     const std::lock_guard lock(arrivals_mutex_);
     arrivals_.push_back(std::move(session));
   }
-  const Welcome welcome = {kHelloMagic, 1, 0};
+  const Welcome welcome = {kHelloMagic, 1, static_cast<uint32_t>(getpid())};
   [[maybe_unused]] const ssize_t sent = send(socket, &welcome, sizeof(welcome), MSG_NOSIGNAL);
 }
 
 // --- serving (the thread of run()) ---
 
+// A client that comes once more has one session still: two of one memory would each carry out what
+// they find there. (The end of its first socket is news that follows.)
 void Controller::take_in(std::unique_ptr<Session> session) {
-  sessions_.push_back(std::move(session));
+  const auto known = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& other) {
+    return other->inode == session->inode;
+  });
+  if (known == sessions_.end()) {
+    sessions_.push_back(std::move(session));
+    return;
+  }
+  (*known)->socket = session->socket;
+  munmap(session->base, session_bytes(memory_.bank_bytes()));
 }
 
 void Controller::drop(Session& session) {
@@ -262,7 +278,10 @@ bool Controller::serve_all() {
       const auto gone = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& session) {
         return session->socket == socket;
       });
-      if (gone == sessions_.end()) continue;
+      if (gone == sessions_.end()) {  // its client came again, by another one
+        close(socket);
+        continue;
+      }
       drop(**gone);
       sessions_.erase(gone);
     }

@@ -15,6 +15,8 @@
 // Thread safety: run() in one thread, stop() from any, and from signal handlers.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -52,6 +54,7 @@ class Controller {
  private:
   struct Session {
     int socket = -1;
+    ino_t inode = 0;                        // of the client's memory
     char* base = nullptr;
     uint64_t served[kChannels] = {};        // the last request answered
     uint64_t hints[kChannels] = {};         // looked at
