@@ -7,6 +7,7 @@
 // every call counts as one effect and one reply, and there are as many objects as before.
 //
 // AUXIN_ROUNDS: kills of the random part; AUXIN_SEED repeats one.
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -25,12 +26,14 @@ namespace {
 // Shared with the children: only one process of a test stores while stores are counted.
 struct Steps {
   std::atomic<uint64_t> taken, kill_at;  // kill_at 0: not counted
+  std::atomic<int> signal;               // SIGKILL, or SIGSTOP
 };
 Steps& steps = *static_cast<Steps*>(mmap(nullptr, sizeof(Steps), PROT_READ | PROT_WRITE,
                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 
-void kill_at_step(uint64_t step) {
+void kill_at_step(uint64_t step, int signal = SIGKILL) {
   steps.taken = 0;
+  steps.signal = signal;
   steps.kill_at = step;
 }
 
@@ -39,7 +42,7 @@ void kill_at_step(uint64_t step) {
 void bank_step(int, uint64_t, uint64_t) {
   if (steps.kill_at == 0 || ++steps.taken != steps.kill_at) return;
   steps.kill_at = 0;
-  raise(SIGKILL);
+  raise(steps.signal);
 }
 
 namespace {
@@ -143,6 +146,75 @@ TEST(EveryStoreOfTheController, InWhicheverPartOfACall) {
     EXPECT_EQ(now.objects, before.objects) << "step " << step;
   }
   EXPECT_GT(step, 200u);
+}
+
+// A client is killed while the controller is at its commit: whoever claims the objects next must
+// not see one as it was before, and one as it was after.
+TEST(StoppedAtEveryStore, ADeadClientsCommitHappensBeforeItsObjectsAreClaimed) {
+  struct Number : Stable {
+    uint64_t value = 0;
+  };
+  MemoryFile file(Mode::kIsolated);
+  Memory memory = Memory::open(file.path());
+  stable_ptr<Number> one, two;
+  atomically(memory, [&](Transaction& t) {
+    one = t.make<Number>().reference();
+    two = t.make<Number>().reference();
+  });
+  const auto write = [&](const Memory& where, uint64_t value) {
+    atomically(where, [&](Transaction& t) {
+      t.open<Number>(one)->value = value;
+      t.open<Number>(two)->value = value;
+    });
+  };
+  uint64_t value = 0, step = 1;
+  for (bool stopped = true; stopped && !HasFailure(); ++step) {
+    write(memory, ++value);
+    ++value;
+    // It has its channel, and sees what is committed, when the controller stops.
+    std::atomic<bool> here = false, go = false, has_one = false;
+    std::thread reader([&] {
+      atomically(memory, [&](Transaction& t) { t.open<const Number>(one); });
+      here = true;
+      while (!go) std::this_thread::yield();
+      atomically(memory, [&](Transaction& t) {
+        const uint64_t first = t.open<const Number>(one, 10'000'000)->value;
+        has_one = true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        EXPECT_EQ(first, t.open<const Number>(two, 10'000'000)->value) << "step " << step;
+      });
+    });
+    while (!here) std::this_thread::yield();
+    int ready[2];
+    ASSERT_EQ(pipe2(ready, O_CLOEXEC), 0);
+    const pid_t client = fork();
+    if (client == 0) {
+      Memory mine = Memory::open(file.path());
+      write(mine, value - 1);  // its channel has a descriptor
+      kill_at_step(step, SIGSTOP);
+      write(mine, value);
+      kill_at_step(0);
+      if (::write(ready[1], "!", 1) != 1) _exit(1);
+      pause();
+    }
+    close(ready[1]);
+    // Either the controller stops, or the client comes to its end.
+    stopped = false;
+    for (pollfd done = {ready[0], POLLIN, 0}; poll(&done, 1, 1) == 0 && !stopped;) {
+      int status = 0;
+      stopped = waitpid(file.controller(), &status, WNOHANG | WUNTRACED) == file.controller();
+    }
+    ::kill(client, SIGKILL);
+    EXPECT_EQ(waitpid(client, nullptr, 0), client);
+    close(ready[0]);
+    go = true;
+    for (int wait_ms = 0; wait_ms < 10 && !has_one; ++wait_ms) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ::kill(file.controller(), SIGCONT);
+    reader.join();
+  }
+  EXPECT_GT(step, 15u);
 }
 
 // Servers and clients that run until they are killed.

@@ -76,6 +76,7 @@ class MemoryFile {
     waitpid(controller_, nullptr, 0);
     controller_ = -1;
   }
+  pid_t controller() const { return controller_; }
   // Whether it has ended by itself; then start another one.
   bool controller_has_ended() {
     if (waitpid(controller_, nullptr, WNOHANG) != controller_) return false;

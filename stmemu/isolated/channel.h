@@ -26,7 +26,7 @@
 
 namespace auxin::stm {
 
-inline constexpr uint32_t kChannels = 64;               // threads of one process
+inline constexpr uint32_t kChannels = 64;  // of one process: 63 threads, and one for settling
 // Not a power of two: the lines of all channels that the controller looks at fit its cache.
 inline constexpr uint64_t kChannelBytes = 64 * 1024 + 128;
 inline constexpr uint32_t kSessionVersion = 3;

@@ -122,8 +122,8 @@ Result<bool> Connection::connect() {
   return true;
 }
 
-Channel* Connection::take_free_channel() {
-  for (uint32_t index = 0; index < kChannels; ++index) {
+Channel* Connection::take_free_channel(uint32_t of_the_first) {
+  for (uint32_t index = 0; index < of_the_first; ++index) {
     auto* channel = reinterpret_cast<Channel*>(session_ + kChannelsOffset + index * kChannelBytes);
     uint32_t free = 0;
     if (channel->taken.compare_exchange_strong(free, 1)) return channel;
@@ -132,7 +132,7 @@ Channel* Connection::take_free_channel() {
 }
 
 Status Connection::take_channel(uint32_t context, Channel** taken) {
-  Channel* channel = take_free_channel();
+  Channel* channel = take_free_channel(kChannels - 1);  // the last is for settle()
   if (channel == nullptr) return Status::kBusy;
   channel->context = context;
   *taken = channel;
@@ -203,7 +203,7 @@ Status Connection::await(Channel& channel, uint64_t number) {
 void Connection::settle(const std::function<void()>& each_round) {
   const timespec slice = {0, kSleepSlice_ns};
   Channel* channel = nullptr;
-  while ((channel = take_free_channel()) == nullptr) {
+  while ((channel = take_free_channel(kChannels)) == nullptr) {
     each_round();
     nanosleep(&slice, nullptr);
   }

@@ -54,7 +54,7 @@ class Connection {
   Connection() = default;
   Result<bool> connect();
   void ring() const;
-  Channel* take_free_channel();
+  Channel* take_free_channel(uint32_t of_the_first);
   Status await(Channel& channel, uint64_t number);
   bool reconnect();
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "stmemu/check.h"
+#include "stmemu/isolated/connection.h"
 #include "stmemu/memory/page_table.h"
 #include "stmemu/memory/realm.h"
 #include "stmemu/transaction/allocator.h"
@@ -345,7 +346,9 @@ Findings recover_context(PhysicalMemory& memory, Context& context) {
     board.statistics.recovered.fetch_add(1, std::memory_order_relaxed);
   }
   board.statistics.losses.fetch_add(findings.lost - losses_counted, std::memory_order_relaxed);
-  context.active.store(0, std::memory_order_release);
+  const bool was_active = context.active.exchange(0, std::memory_order_seq_cst) != 0;
+  // The controller may be at the dead thread's commit; it begins none for whom is not active.
+  if (was_active && memory.connection() != nullptr) memory.connection()->settle([] {});
   context.waits_for.store(0, std::memory_order_relaxed);
   context.pid.store(0, std::memory_order_relaxed);
   return findings;
