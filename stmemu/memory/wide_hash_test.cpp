@@ -28,5 +28,31 @@ TEST(WideHash, EveryVariantGivesTheSame) {
   }
 }
 
+TEST(WideHash, ComparedWithAnotherCopyItIsTheSameAndEveryDifferenceIsSeen) {
+  std::mt19937_64 random(2);
+  std::vector<char> bytes(5'000);
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  std::vector<char> copy = bytes;
+  for (uint64_t size = 241; size <= bytes.size(); size += 1 + size / 5) {
+    bool same = false;
+    EXPECT_EQ(wide_hash_and_compare(bytes.data(), copy.data(), size, &same),
+              wide_hash(bytes.data(), size));
+    EXPECT_TRUE(same) << size;
+    for (uint64_t at = 0; at < size; ++at) {
+      copy[at] = static_cast<char>(copy[at] ^ 1 << at % 8);
+      EXPECT_EQ(wide_hash_and_compare(bytes.data(), copy.data(), size, &same),
+                wide_hash(bytes.data(), size));
+      EXPECT_FALSE(same) << at << " of " << size;
+      copy[at] = bytes[at];
+    }
+    if (size < copy.size()) {  // what is beyond is not looked at
+      copy[size] = static_cast<char>(copy[size] ^ 1);
+      static_cast<void>(wide_hash_and_compare(bytes.data(), copy.data(), size, &same));
+      EXPECT_TRUE(same) << size;
+      copy[size] = bytes[size];
+    }
+  }
+}
+
 }  // namespace
 }  // namespace auxin::stm
