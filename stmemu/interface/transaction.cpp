@@ -185,7 +185,9 @@ void Transaction::refused(Status status) {
 }
 
 void Transaction::Commit() {
-  demand_current();
+  if (__builtin_expect(activation_ == nullptr || this_thread.number != thread_, 0)) {
+    demand_current();
+  }
   check(activation_->commit());
   ended();
 }

@@ -6,8 +6,7 @@
 #include <algorithm>
 
 #include "stmemu/isolated/channel.h"
-#include "stmemu/transaction/activation.h"
-#include "stmemu/transaction/descriptor.h"
+#include "stmemu/transaction/hot_path.h"
 #include "stmemu/transaction/recovery.h"
 
 namespace auxin::stm {
@@ -61,9 +60,10 @@ Status Activation::adopt(const Change& change, const ForeignTransaction& transac
   if (header.version != change.version || !is_allowed(header, after, place)) {
     return Status::kConflict;
   }
-  Touched& touched = touched_.emplace_back(place, header);
+  Touched& touched = add_to_list(place);
   touched.becomes = after;
   touched.freed = header.live() && !after.live();
+  frees_ |= touched.freed;
   touched.allocated = !header.live();
   touched.adopted = true;
   return Status::kOk;
@@ -107,7 +107,7 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
   }
   for (size_t index = 0; index < touched_.size() && status == Status::kOk; ++index) {
     Touched& touched = touched_[index];
-    status = intend(touched, touched.allocated ? Intent::kAllocate
+    status = intend(memory_.banks(), touched, touched.allocated ? Intent::kAllocate
                              : touched.freed   ? Intent::kFree
                                                : Intent::kChange);
   }
@@ -115,10 +115,10 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
     for (const Touched& touched : touched_) {
       if (touched.freed) continue;
       if (touched.becomes.kind() == ObjectKind::kDescriptor) {
-        if (touched.allocated) format_descriptor(memory_, touched.place.contents);
+        if (touched.allocated) format_descriptor(memory_, touched.spot.contents);
         continue;
       }
-      memory_.banks().a.store(touched.place.contents, view + touched.place.contents,
+      memory_.banks().a.store(touched.spot.contents, view + touched.spot.contents,
                               whole_words(touched.becomes.size_bytes()));
     }
     status = commit();

@@ -8,7 +8,7 @@
 
 #include "stmemu/isolated/connection.h"
 #include "stmemu/isolated/judged_ahead.h"
-#include "stmemu/transaction/activation.h"
+#include "stmemu/transaction/hot_path.h"
 #include "stmemu/transaction/recovery.h"
 
 namespace auxin::stm {
@@ -42,27 +42,26 @@ void Activation::foresee_remotely(const Place& place, OpenFor purpose) {
 }
 
 void Activation::closed_remotely(const Touched& touched) {
-  if (touched.changes && touched.place.capacity >= kHintedBytes) {
-    hint(*channel_, touched.place.header | kWritten);
+  if (touched.changes && touched.becomes.size_bytes() >= kHintedBytes) {
+    hint(*channel_, touched.spot.header | kWritten);
   }
 }
 
 // The object is this transaction's by its claim, so nobody changes it meanwhile.
-bool Activation::copy_into_view(Touched& touched) {
-  const Place& place = touched.place;
+bool Activation::copy_into_view(const Place& place, ObjectHeader* header) {
   if (hints_) hint(*channel_, place.header);
   hints_ = false;
-  if (__builtin_expect(is_in_view(memory_, place, &touched.header), 1)) return true;
+  if (__builtin_expect(is_in_view(memory_, place, header), 1)) return true;
   const Banks& banks = memory_.banks();
-  const auto is_sound = [&] { return copies_are_sound(memory_, place, &touched.header); };
+  const auto is_sound = [&] { return copies_are_sound(memory_, place, header); };
   if (__builtin_expect(!is_sound(), 0)) {
     channel_->first = {place.header, 0, 0, 0};
     channel_->activity = activity_;
     if (remote_->ask(*channel_, Request::kMend) != Status::kOk || !is_sound()) return false;
   }
-  if (contents_count(touched.header)) {
+  if (contents_count(*header)) {
     memcpy(memory_.view() + place.contents, banks.a.at(place.contents),
-           whole_words(touched.header.size_bytes()));
+           whole_words(header->size_bytes()));
   }
   return true;
 }
@@ -77,10 +76,7 @@ Status Activation::commit_remotely() {
     channel_->serial = serial_;
     for (Touched& touched : touched_) {
       if (!touched.changes) continue;
-      if (touched.freed && !touched.header.live()) {  // made and freed in this transaction
-        touched.becomes = touched.header;
-        continue;
-      }
+      if (touched.freed && touched.allocated) continue;  // nothing has changed
       if (touched.freed) touched.becomes.describe(0, ObjectKind::kUser, ObjectState::kFree);
       if (count == kMostChanges) {
         channel_->changes = static_cast<uint16_t>(count);
@@ -90,7 +86,7 @@ Status Activation::commit_remotely() {
         count = 0;
       }
       Change& change = count == 0 ? channel_->first : channel_->rest[count - 1];
-      change = {touched.place.header, touched.header.version, touched.becomes.size_and_kind,
+      change = {touched.spot.header, touched.becomes.version, touched.becomes.size_and_kind,
                 touched.becomes.type_and_life};
       ++count;
     }
@@ -103,8 +99,8 @@ Status Activation::commit_remotely() {
   }
   for (Touched& touched : touched_) {
     // The controller has given its run back.
-    touched.dissolved = status == Status::kOk && touched.freed && touched.header.live() &&
-                        touched.place.size_class == kLargeClass;
+    touched.dissolved = status == Status::kOk && touched.freed && !touched.allocated &&
+                        touched.size_class == kLargeClass;
   }
   if (status == Status::kOk && reclaims_realms_) static_cast<void>(allocator_.reclaim(activity_));
   end();

@@ -114,6 +114,9 @@ class DirectBank {
  public:
   explicit DirectBank(char* base) : base_(base) {}
   const char* at(uint64_t offset) const { return base_ + offset; }
+  uint64_t word(uint64_t offset) const {
+    return __atomic_load_n(reinterpret_cast<const uint64_t*>(base_ + offset), __ATOMIC_RELAXED);
+  }
   void store_word(uint64_t offset, uint64_t value) {
     __atomic_store_n(reinterpret_cast<uint64_t*>(base_ + offset), value, __ATOMIC_RELAXED);
   }
@@ -125,7 +128,21 @@ class DirectBank {
     }
   }
   void store(uint64_t offset, const void* from, size_t size_bytes) {
-    memcpy(base_ + offset, from, size_bytes);
+    constexpr size_t kLine = 64;
+    char* to = base_ + offset;
+    const char* source = static_cast<const char*>(from);
+    if (size_bytes > 4 * kLine) {
+      memcpy(to, source, size_bytes);
+      return;
+    }
+    // A call would take longer.
+    size_t at = 0;
+    for (; at + kLine <= size_bytes; at += kLine) memcpy(to + at, source + at, kLine);
+    for (; at < size_bytes; at += sizeof(uint64_t)) {
+      uint64_t word;
+      memcpy(&word, source + at, sizeof(word));
+      store_word(offset + at, word);
+    }
   }
 
  private:

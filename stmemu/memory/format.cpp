@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stmemu/memory/format.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#include "stmemu/memory/wide_hash.h"
+#include "stmemu/memory/judgement.h"
 
 namespace auxin::stm {
-namespace {
-
-// Contents up to this size are hashed in line; above, the call of a wide variant pays.
-constexpr uint64_t kInlineHashBytes = 240;
-
-}  // namespace
 
 uint64_t head_checksum(uint64_t seed, uint64_t page, const PageHead& head) {
   uint64_t words[4] = {page};
@@ -21,9 +12,7 @@ uint64_t head_checksum(uint64_t seed, uint64_t page, const PageHead& head) {
 }
 
 uint64_t contents_hash(const char* contents, uint64_t size_bytes, uint64_t seed) {
-  return size_bytes <= kInlineHashBytes
-             ? XXH3_64bits_withSeed(contents, size_bytes, seed)
-             : fold(wide_hash(contents, size_bytes) ^ seed, kMix[7]);
+  return hash_in_line(contents, size_bytes, seed);
 }
 
 bool unpack_state(uint64_t seed, uint64_t descriptor, uint64_t word, DescriptorState* state) {

@@ -90,6 +90,10 @@ struct ObjectHeader {
   uint32_t type() const { return static_cast<uint32_t>(type_and_life); }
   uint16_t life() const { return static_cast<uint16_t>(type_and_life >> 32); }
   bool live() const { return state() == ObjectState::kLive; }
+  // Live, and a program's own: what most objects are.
+  bool live_users() const {
+    return size_and_kind >> 48 == static_cast<uint64_t>(ObjectState::kLive) << 8;
+  }
   void describe(uint64_t size, ObjectKind kind, ObjectState state) {
     size_and_kind = size | static_cast<uint64_t>(kind) << 48 | static_cast<uint64_t>(state) << 56;
   }
@@ -161,8 +165,9 @@ inline constexpr uint64_t head_offset(uint64_t page) {
 // Short records are mixed by folded 128-bit products, contents by XXH3-64 seeded with their header.
 
 inline uint64_t fold(uint64_t a, uint64_t b) {
-  const auto product = static_cast<unsigned __int128>(a) * b;
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  // (The compiler would take the two halves of the product through memory.)
+  asm("mulq %1" : "+a"(a), "+d"(b) : : "cc");
+  return a ^ b;
 }
 
 // Odd constants without structure (digits of pi), which no field's value comes near.
@@ -182,12 +187,20 @@ inline bool contents_count(const ObjectHeader& header) {
          header.kind() != ObjectKind::kIntents;
 }
 
+// What an object's place puts into its checksum, and what its header adds, which is the checksum
+// where contents don't count.
+inline uint64_t place_hash(uint64_t seed, uint64_t generation, uint64_t header_offset) {
+  return fold(header_offset ^ kMix[0], generation ^ seed);
+}
+inline uint64_t header_hash(uint64_t where, const ObjectHeader& header) {
+  const uint64_t what = fold(header.version ^ kMix[1], header.size_and_kind ^ kMix[2]);
+  return fold(where ^ header.type_and_life ^ kMix[3], what ^ kMix[4]);
+}
+
 // `contents`: whole words of the object; not looked at where they do not count.
 inline uint64_t object_checksum(uint64_t seed, uint64_t generation, uint64_t header_offset,
                                 const ObjectHeader& header, const char* contents) {
-  const uint64_t where = fold(header_offset ^ kMix[0], generation ^ seed);
-  const uint64_t what = fold(header.version ^ kMix[1], header.size_and_kind ^ kMix[2]);
-  const uint64_t mixed = fold(where ^ header.type_and_life ^ kMix[3], what ^ kMix[4]);
+  const uint64_t mixed = header_hash(place_hash(seed, generation, header_offset), header);
   return contents_count(header)
              ? contents_hash(contents, whole_words(header.size_bytes()), mixed)
              : mixed;

@@ -48,7 +48,7 @@ TEST(MemoryFormat, TheDocumentsTablesAreTheRecords) {
                     AUXIN_FIELD_NAMED(Superblock, bank_size_bytes, "bank_size"),
                     AUXIN_FIELD(Superblock, machine), AUXIN_FIELD(Superblock, catalogue),
                     AUXIN_FIELD(Superblock, user_version),
-                    AUXIN_FIELD_NAMED(Superblock, reserved, "zero"),
+                    AUXIN_FIELD(Superblock, plain_pages),
                     AUXIN_FIELD(Superblock, checksum)}));
   EXPECT_EQ(documented("Page head (offset " + std::to_string(kPageTableOffset) + " + " +
                        std::to_string(sizeof(PageHead)) + " × page)"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stmemu/memory/object.h"
 
+#include "stmemu/memory/judgement.h"
 #include "stmemu/memory/page_table.h"
 
 namespace auxin::stm {
@@ -45,13 +46,13 @@ uint64_t large_capacity(const PhysicalMemory& memory, uint64_t run_offset) {
 Place slot_place(const PhysicalMemory& memory, const Run& run, uint64_t slot) {
   const SizeClasses& classes = memory.classes();
   if (run.size_class == kLargeClass) {
-    return {run.offset, run.offset + classes.large_first_object(), run.generation,
+    return {{run.offset, run.offset + classes.large_first_object()}, run.generation,
             large_capacity(memory, run.offset), run.realm, run.use, run.size_class};
   }
   const RunShape& shape = classes.shape(run.size_class);
-  return {run.offset + slot * sizeof(ObjectHeader),
-          run.offset + shape.first_object + slot * shape.stride, run.generation, shape.stride,
-          run.realm, run.use, run.size_class};
+  return {{run.offset + slot * sizeof(ObjectHeader),
+           run.offset + shape.first_object + slot * shape.stride},
+          run.generation, shape.stride, run.realm, run.use, run.size_class};
 }
 
 }  // namespace
@@ -80,6 +81,12 @@ Place place_in_run(const PhysicalMemory& memory, uint64_t page, const PageHead& 
   const Run run = {page * kPageBytes, head.version, head.owner, head.size_class,
                    static_cast<PageUse>(head.use)};
   return slot_place(memory, run, slot);
+}
+
+Soundness sound_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
+  const uint64_t where = place_hash(memory.seed(), place.generation, place.header);
+  return both_are_good(memory.banks(), where, place, header) ? Soundness::kSound
+                                              : mend_object(memory, place, header);
 }
 
 Soundness mend_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header) {

@@ -10,9 +10,13 @@
 
 namespace auxin::stm {
 
-struct Place {
-  uint64_t header;      // offset of the header
-  uint64_t contents;    // offset of the first byte: the object's address
+// Where an object's two parts are.
+struct Spot {
+  uint64_t header;    // offset of the header
+  uint64_t contents;  // offset of the first byte: the object's address
+};
+
+struct Place : Spot {
   uint64_t generation;  // of the run
   uint64_t capacity;    // bytes that the object can have
   uint64_t realm;       // the memory object that the run belongs to, 0: none
@@ -45,16 +49,16 @@ enum class Soundness {
   kLost,      // neither is good
 };
 // Judges both copies of an object at rest, mends, and gives the header. The caller owns the object.
-inline Soundness sound_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header);
+Soundness sound_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header);
 
 template <typename AnyBank>
-inline void store_header(AnyBank& bank, const Place& place, const ObjectHeader& header) {
+inline void store_header(AnyBank& bank, const Spot& place, const ObjectHeader& header) {
   bank.template store_words<4>(place.header, &header.checksum);
 }
 
 // Writes contents (where they count) and header of `from`'s copy to `to`.
 template <typename AnyBank>
-inline void copy_object(const AnyBank& from, AnyBank& to, const Place& place,
+inline void copy_object(const AnyBank& from, AnyBank& to, const Spot& place,
                         const ObjectHeader& header) {
   if (contents_count(header)) {
     to.store(place.contents, from.at(place.contents), whole_words(header.size_bytes()));
@@ -62,10 +66,13 @@ inline void copy_object(const AnyBank& from, AnyBank& to, const Place& place,
   store_header(to, place, header);
 }
 
-// --- in line, for open and commit ---
+// What sound_object does once the two copies are not both good and equal.
+[[gnu::cold]] Soundness mend_object(PhysicalMemory& memory, const Place& place,
+                                    ObjectHeader* header);
 
-bool locate_large(const PhysicalMemory& memory, uint64_t address, Place* place);
-Soundness mend_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header);
+// --- in line, for those who open an object ---
+
+[[gnu::cold]] bool locate_large(const PhysicalMemory& memory, uint64_t address, Place* place);
 
 inline bool locate(const PhysicalMemory& memory, uint64_t address, Place* place) {
   if (address >= memory.bank_bytes()) return false;
@@ -76,8 +83,14 @@ inline bool locate(const PhysicalMemory& memory, uint64_t address, Place* place)
   place->use = static_cast<PageUse>(said >> 40);
   place->size_class = static_cast<uint8_t>(said >> 32);
   if (place->use != PageUse::kObjects && place->use != PageUse::kDescriptors) return false;
-  if (place->size_class >= memory.classes().count()) return locate_large(memory, address, place);
-  const RunShape& shape = memory.classes().shape(place->size_class);
+  const SizeClasses& classes = memory.classes();
+  if (__builtin_expect(place->size_class >= classes.count(), 0)) {
+    Place large;  // so that `place` itself need not have an address
+    if (!locate_large(memory, address, &large)) return false;
+    *place = large;
+    return true;
+  }
+  const RunShape& shape = classes.shape(place->size_class);
   const uint64_t run = (said & 0xffff'ffff) * kPageBytes;
   const uint64_t beyond = address - run - shape.first_object;  // huge if it lies before
   const uint64_t slot = beyond * shape.reciprocal >> 32;
@@ -88,18 +101,6 @@ inline bool locate(const PhysicalMemory& memory, uint64_t address, Place* place)
   place->contents = address;
   place->capacity = shape.stride;
   return true;
-}
-
-inline Soundness sound_object(PhysicalMemory& memory, const Place& place, ObjectHeader* header) {
-  const Banks& banks = memory.banks();
-  if (__builtin_expect(good_copy(memory, banks.a, place, header), 1) &&
-      memcmp(header, banks.b.at(place.header), sizeof(*header)) == 0 &&
-      (!contents_count(*header) ||
-       memcmp(banks.a.at(place.contents), banks.b.at(place.contents),
-              whole_words(header->size_bytes())) == 0)) {
-    return Soundness::kSound;
-  }
-  return mend_object(memory, place, header);
 }
 
 }  // namespace auxin::stm

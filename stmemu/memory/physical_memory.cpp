@@ -248,6 +248,7 @@ Result<bool> PhysicalMemory::map(const std::string& path, Access access,
 
 void PhysicalMemory::map_given(char* whole, const Superblock& superblock) {
   superblock_ = superblock;
+  size_classes_ = &classes_[mode() == Mode::kWindow];
   banks_.a = Bank(0, whole);
   banks_.b = Bank(1, whole + bank_bytes());
   char* board = whole + 2 * bank_bytes();

@@ -116,7 +116,7 @@ class PhysicalMemory {
   uint64_t pages() const { return bank_bytes() / kPageBytes; }
   Mode mode() const { return static_cast<Mode>(superblock_.mode); }
   Durability durability() const { return static_cast<Durability>(superblock_.durability); }
-  const SizeClasses& classes() const { return classes_[mode() == Mode::kWindow]; }
+  const SizeClasses& classes() const { return *size_classes_; }
   // Whether any process has the file attached now (kRead).
   bool in_use() const { return in_use_; }
   const std::string& path() const { return path_; }
@@ -167,6 +167,7 @@ class PhysicalMemory {
   bool has_clients_ = false;
 
   static const SizeClasses classes_[2];  // [window mode]
+  const SizeClasses* size_classes_ = &classes_[0];
 };
 
 }  // namespace auxin::stm

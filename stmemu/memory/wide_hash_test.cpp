@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "stmemu/memory/judgement.h"
+
 #include <random>
 #include <vector>
 
@@ -24,6 +26,29 @@ TEST(WideHash, EveryVariantGivesTheSame) {
     }
     if (__builtin_cpu_supports("avx512f")) {
       EXPECT_EQ(wide_hash_avx512(bytes.data(), size), plain);
+    }
+  }
+}
+
+TEST(WideHash, ShortContentsHaveXxHashsOwnHash) {
+  std::mt19937_64 random(3);
+  for (uint64_t size = 0; size <= kShortBytes; ++size) {
+    std::vector<char> bytes(size);
+    for (char& byte : bytes) byte = static_cast<char>(random());
+    const uint64_t seed = random();
+    EXPECT_EQ(contents_hash(bytes.data(), size, seed),
+              XXH3_64bits_withSeed(bytes.data(), size, seed)) << size;
+  }
+}
+
+TEST(WideHash, EveryDifferenceOfShortContentsIsSeen) {
+  std::vector<char> bytes(kShortBytes, 'a'), copy = bytes;
+  for (uint64_t size = 8; size <= kShortBytes; size += 8) {
+    EXPECT_TRUE(equal_in_line(bytes.data(), copy.data(), size)) << size;
+    for (uint64_t at = 0; at < kShortBytes; ++at) {
+      copy[at] = 'b';
+      EXPECT_EQ(equal_in_line(bytes.data(), copy.data(), size), at >= size) << at << ", " << size;
+      copy[at] = 'a';
     }
   }
 }

@@ -34,9 +34,6 @@
 #include "stmemu/memory/physical_memory.h"
 #include "stmemu/transaction/allocator.h"
 
-// Compiled into open, close and commit, whose time is mostly instructions.
-#define AUXIN_HOT [[gnu::always_inline]] inline
-
 namespace auxin::stm {
 
 class Connection;
@@ -142,68 +139,104 @@ class Activation {
   uint64_t objects() const { return touched_.size(); }
 
  private:
-  struct Touched {
-    Touched() {}  // filled in place: it is as large as what it describes
-    Touched(const Place& where, const ObjectHeader& before)
-        : place(where), header(before), becomes(before) {}
+  enum class Shown : uint8_t { kNo, kForReading, kForChange };  // its pages (kWindow)
 
-    Place place;
-    ObjectHeader header;   // as it was before the transaction
-    ObjectHeader becomes;  // as commit makes it
+  // One cache line.
+  struct Touched {
+    Touched() {}  // filled in place
+
+    Spot spot;
+    uint64_t where;        // the hash of its place, for checksums
+    ObjectHeader becomes;  // as commit makes it; until then its version is the one from before
     bool changes = false, allocated = false, freed = false, open = false;
     bool adopted = false;    // under another's claim, whose it stays
     bool dissolved = false;  // its run is gone, and its owner word with it
-    bool shown = false, shown_for_change = false;  // its pages can be touched (kWindow)
+    Shown shown = Shown::kNo;
+    uint8_t size_class;
   };
+  static_assert(sizeof(Touched) == 64);
 
   Activation(PhysicalMemory& memory, uint32_t context)
       : memory_(memory),
         context_(context),
+        mine_(memory.board().contexts[context]),
+        direct_(memory.banks().direct()),
         carrying_(memory.mode() == Mode::kIsolated && memory.connection() == nullptr),
         remote_(memory.connection()),
         allocator_(memory) {}
 
-  Context& context() const { return memory_.board().contexts[context_]; }
+  Context& context() const { return mine_; }
   [[gnu::cold]] Status fail(Status status, const std::string& why);
   [[gnu::cold]] Status fail_at(Status status, uint64_t address, const std::string& why);
   [[gnu::cold]] Status not_active();
-  Touched* find(const Place& place);
-  AUXIN_HOT Status find_open(uint64_t address, OpenFor purpose, const char* verb,
-                             Touched** touched);
+  inline Touched& add_to_list(const Place& place);
+  inline Touched* find(uint64_t header);
+  inline Status find_open(uint64_t address, OpenFor purpose, const char* verb, Touched** touched);
+  Status find_any(uint64_t address, Touched** touched);
   [[gnu::cold]] Status fail_not_open(uint64_t address, const char* verb, const char* why);
-  AUXIN_HOT Status touch(Wait wait, Touched** touched);
+  template <typename AnyBanks>
+  Status touch(AnyBanks& banks, const Place& place, Wait wait, Touched** touched);
+  [[gnu::cold]] Status fail_claim(Status status, uint64_t address);
+  [[gnu::cold]] Status fail_overtaken();
+  [[gnu::cold]] Status fail_lost();
+  [[gnu::cold]] bool mend(Place place, ObjectHeader* header);
+  template <typename AnyBanks>
+  Status make_usable(AnyBanks& banks, Touched& touched, OpenFor purpose, const uint16_t* life);
+  template <typename AnyBanks>
+  Status open_in(AnyBanks banks, uint64_t address, OpenFor purpose, Wait wait,
+                 const uint16_t* life);
+  [[gnu::cold]] Status refuse(const Touched& object, const uint16_t* life);
+  Status open_to_free(const Place& place, Touched** touched);
   Status free_descriptor(const Place& place);
-  AUXIN_HOT Status make_usable(Touched& touched, OpenFor purpose, const uint16_t* life);
-  AUXIN_HOT Status claim(const Place& place, size_t index, Wait wait);
-  [[gnu::cold]] Status claim_of_other(const Place& place, size_t index, Wait wait);
+  inline Status claim(uint64_t header, size_t index, Wait wait);
+  [[gnu::cold]] Status claim_of_other(uint64_t header, size_t index, Wait wait);
   bool try_claim(uint64_t header, size_t index, uint64_t* holder);
   bool closes_a_circle(uint64_t header) const;
-  void release_claim(const Place& place);
-  Status intend(Touched& touched, Intent::Deed deed);
+  inline void release_claim(uint64_t header);
+  template <typename AnyBanks>
+  inline Status intend(AnyBanks& banks, Touched& touched, Intent::Deed deed);
   [[gnu::cold]] Status add_block();
+  void take_blocks(std::vector<uint64_t> blocks);
   Status adopt(const Change& change, const ForeignTransaction& transaction, JudgedAhead* ahead);
   Status commit_remotely();
-  bool copy_into_view(Touched& touched);
+  bool copy_into_view(const Place& place, ObjectHeader* header);
   void foresee_remotely(const Place& place, OpenFor purpose);
   void closed_remotely(const Touched& touched);
   Status make_own_descriptor();
-  void prepare_headers();
+  [[gnu::cold]] Status begin_on_programs_descriptor();
+  [[gnu::cold]] Status refuse_on_standby(uint64_t holder);
   template <typename AnyBanks>
-  AUXIN_HOT void commit_into(AnyBanks banks);
-  void end();
+  void commit_into(AnyBanks banks);
+  void settle_freed();
+  std::string undo();
+  inline void end();
+  [[gnu::cold]] void wake_waiters();
   void raise_signals();
   void dissolve_large(Touched& touched);
-  void show(Touched& touched, OpenFor purpose);
-  void hide(Touched& touched);
-  void hide_all();
+  void show(Touched& touched, OpenFor purpose) {
+    if (__builtin_expect(memory_.window() != nullptr, 0)) show_pages(touched, purpose);
+  }
+  void hide(Touched& touched) {
+    if (__builtin_expect(touched.shown != Shown::kNo, 0)) hide_pages(touched);
+  }
+  // From here on what is in the banks is what is committed: no late store of the program gets in.
+  void hide_all() {
+    if (__builtin_expect(memory_.window() != nullptr, 0)) hide_all_pages();
+  }
+  void show_pages(Touched& touched, OpenFor purpose);
+  void hide_pages(Touched& touched);
+  void hide_all_pages();
 
   PhysicalMemory& memory_;
   const uint32_t context_;
+  Context& mine_;                // of the board
+  const bool direct_;            // stores are instructions (Banks::direct)
   uint64_t descriptor_ = 0;
   uint64_t own_descriptor_ = 0;
   uint64_t serial_ = 0;          // of the running transaction, or of the next
   uint64_t activity_ = 0;
   uint64_t intents_ = 0;         // written by it
+  uint64_t intents_room_ = 0;    // how many fit into the descriptor and its blocks
   std::vector<uint64_t> blocks_; // of the descriptor
   std::vector<Touched> touched_;
   const bool carrying_;           // the controller's: clients' transactions, its own for them
@@ -219,11 +252,10 @@ class Activation {
   bool quiet_ = false;
   uint64_t signals_ = 0;          // bits: to be raised at the end
   bool reclaims_realms_ = false;
+  bool frees_ = false;            // one of touched_ is freed
   std::string message_;
 
   Allocator allocator_;
 };
 
 }  // namespace auxin::stm
-
-#undef AUXIN_HOT

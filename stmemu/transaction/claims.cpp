@@ -64,22 +64,22 @@ bool Activation::closes_a_circle(uint64_t header) const {
   return false;
 }
 
-Status Activation::claim_of_other(const Place& place, size_t index, Wait wait) {
+Status Activation::claim_of_other(uint64_t header, size_t index, Wait wait) {
   uint64_t holder = 0;
-  if (try_claim(place.header, index, &holder)) return Status::kOk;
+  if (try_claim(header, index, &holder)) return Status::kOk;
   if (wait.timeout_us == 0) return Status::kConflict;
 
   Context& mine = context();
   const uint64_t start_us = now_us();
   // Said before looking at the others: of two that close a circle, one at least sees it.
-  mine.waits_for.store(place.header, std::memory_order_seq_cst);
+  mine.waits_for.store(header, std::memory_order_seq_cst);
   Status status = Status::kConflict;
   for (int spins = 0;; ++spins) {
-    if (try_claim(place.header, index, &holder)) {
+    if (try_claim(header, index, &holder)) {
       status = Status::kOk;
       break;
     }
-    if (closes_a_circle(place.header)) {
+    if (closes_a_circle(header)) {
       status = Status::kDeadlock;
       break;
     }

@@ -50,8 +50,13 @@ inline uint64_t intent_offset(uint64_t descriptor, const std::vector<uint64_t>& 
   return blocks[beyond / kBlockIntents] + kIntentsOffset + 8 * (beyond % kBlockIntents);
 }
 inline uint64_t intents_room(size_t blocks) { return kDescriptorIntents + blocks * kBlockIntents; }
+template <typename AnyBanks>
+inline void store_intent(AnyBanks& banks, uint64_t seed, uint64_t where, uint64_t serial,
+                         Intent intent) {
+  store_both(banks, where, pack_intent(seed, where, serial, intent));
+}
 inline void store_intent(PhysicalMemory& memory, uint64_t where, uint64_t serial, Intent intent) {
-  store_both(memory, where, pack_intent(memory.seed(), where, serial, intent));
+  store_intent(memory.banks(), memory.seed(), where, serial, intent);
 }
 
 // The block of `descriptor` that `where` (a link word of its own or of a block) leads to; 0: none.

@@ -155,7 +155,7 @@ void Findings::loss(const std::string& what) {
   if (details.size() < kMaxDetails) details.push_back("lost " + what);
 }
 
-std::string name_of_object(const Place& place, const ObjectHeader* header) {
+std::string name_of_object(const Spot& place, const ObjectHeader* header) {
   char text[128];
   int size = snprintf(text, sizeof(text), "object 0x%llx (page %llu",
                       static_cast<unsigned long long>(place.contents),

@@ -35,7 +35,7 @@ inline constexpr uint32_t kOwnDescriptorType = 1;      // Context::own_descripto
 inline constexpr uint32_t kChannelDescriptorType = 2;  // Context::channel_descriptor
 
 // "object 0x12340 (page 18, 64 bytes, type 0x…)": how a message names an object.
-std::string name_of_object(const Place& place, const ObjectHeader* header);
+std::string name_of_object(const Spot& place, const ObjectHeader* header);
 
 // Ends the transaction that a descriptor says is in flight, if any. Its owner has ended.
 void recover_descriptor(PhysicalMemory& memory, uint64_t descriptor, Findings* findings);

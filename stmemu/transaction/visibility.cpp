@@ -6,38 +6,33 @@
 
 namespace auxin::stm {
 
-// Makes the object's pages touchable; in other modes everything is, or nothing.
-void Activation::show(Touched& object, OpenFor purpose) {
-  Window* window = memory_.window();
-  if (__builtin_expect(window == nullptr, 1)) return;
+void Activation::show_pages(Touched& object, OpenFor purpose) {
   const bool for_change = purpose == OpenFor::kChanging;
-  if (object.shown && (object.shown_for_change || !for_change)) return;
-  if (object.shown) hide(object);
+  if (object.shown == Shown::kForChange || (object.shown == Shown::kForReading && !for_change)) {
+    return;
+  }
+  hide(object);
   const uint64_t size = whole_pages(object.becomes.size_bytes()) * kPageBytes;
-  window->open(object.place.contents, size, for_change);
-  object.shown = true;
-  object.shown_for_change = for_change;
+  memory_.window()->open(object.spot.contents, size, for_change);
+  object.shown = for_change ? Shown::kForChange : Shown::kForReading;
 }
 
-// From here on what is in the banks is what is committed: no late store of the program gets in.
-void Activation::hide_all() {
-  if (__builtin_expect(memory_.window() == nullptr, 1)) return;
+void Activation::hide_all_pages() {
   for (Touched& touched : touched_) hide(touched);
 }
 
-void Activation::hide(Touched& object) {
-  if (__builtin_expect(!object.shown, 1)) return;
-  memory_.window()->close(object.place.contents,
+void Activation::hide_pages(Touched& object) {
+  memory_.window()->close(object.spot.contents,
                           whole_pages(object.becomes.size_bytes()) * kPageBytes);
-  object.shown = false;
+  object.shown = Shown::kNo;
 }
 
 bool Activation::show_again(uint64_t address, bool writing) {
   for (Touched& touched : touched_) {
-    if (!touched.shown || (writing && !touched.shown_for_change)) continue;
-    if (address - touched.place.contents >= touched.becomes.size_bytes()) continue;
-    memory_.window()->open(address / kPageBytes * kPageBytes, kPageBytes,
-                           touched.shown_for_change);
+    const bool for_change = touched.shown == Shown::kForChange;
+    if (touched.shown == Shown::kNo || (writing && !for_change)) continue;
+    if (address - touched.spot.contents >= touched.becomes.size_bytes()) continue;
+    memory_.window()->open(address / kPageBytes * kPageBytes, kPageBytes, for_change);
     return true;
   }
   return false;
