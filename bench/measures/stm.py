@@ -69,6 +69,7 @@ class AgainstPeers:
         return ""
 
 
+CONTENTS_LINES = {"64": 1, "1k": 16, "10k": 160}  # cache lines of a transaction's contents
 PAUSE_US = 300  # between transactions: longer than a controller waits before it sleeps
 
 
@@ -77,12 +78,14 @@ class Isolated(AgainstPeers):
 
     def __init__(self, shape):
         super().__init__("isolated", shape)
-        self.sleeping, self.round_trips, self.rested = [], [], {"spinning": [], "sleeping": []}
+        self.sleeping, self.rested = [], {"spinning": [], "sleeping": []}
+        self.round_trips = {0: [], CONTENTS_LINES[shape]: []}  # by lines of contents
 
     def measure(self, seconds):
         self.sleeping.append(of_memory(self.mode, self.shape, seconds, controller="sleeping"))
         part_s = seconds / 4
-        self.round_trips.append(run("ping_pong", "--seconds", part_s)["nanoseconds"])
+        for lines, figures in self.round_trips.items():
+            figures.append(run("ping_pong", "--seconds", part_s, "--lines", lines)["nanoseconds"])
         for controller, figures in self.rested.items():
             figures.append(run("stm_bench", "--mode", self.mode, "--shape", self.shape,
                                "--seconds", part_s, "--controller", controller, "--pause-us",
@@ -92,10 +95,11 @@ class Isolated(AgainstPeers):
     def more(self):
         rested = {controller: statistics.median(figures)
                   for controller, figures in self.rested.items()}
+        bare, laden = (statistics.median(figures) for figures in self.round_trips.values())
         return (f"; with a sleeping controller {statistics.median(self.sleeping):.0f}/s, and one "
                 f"transaction after {PAUSE_US} us of rest {rested['sleeping']:.1f} us against "
                 f"{rested['spinning']:.1f} us; a round trip between two spinning processes takes "
-                f"{statistics.median(self.round_trips):.0f} ns")
+                f"{bare:.0f} ns, {laden:.0f} ns if it hands over as many bytes")
 
 
 def scaling_2(options):
