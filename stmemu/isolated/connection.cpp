@@ -18,7 +18,9 @@
 namespace auxin::stm {
 namespace {
 
-constexpr int kSpins = 20'000;              // of a wait for a reply, before it sleeps
+// Of a wait for a reply, before it sleeps: about 25 µs, several times what a commit takes. If the
+// controller has no processor but this one, every spin keeps it from answering.
+constexpr int kSpins = 400;
 constexpr long kSleepSlice_ns = 1'000'000;
 constexpr uint64_t kAskAgain_ms = 20;       // between attempts to reach a new controller
 

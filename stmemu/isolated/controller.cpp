@@ -337,6 +337,7 @@ void Controller::serve(Session& session, uint32_t index) {
   channel.result = result;
   session.served[index] = number;
   channel.reply_number.store(number, std::memory_order_release);
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // … before it is asked whether one sleeps
   if (__builtin_expect(channel.client_sleeps.load(std::memory_order_relaxed) != 0, 0)) {
     syscall(SYS_futex, &channel.reply_number, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
   }
