@@ -85,7 +85,9 @@ Status Activation::carry_out(const ForeignTransaction& transaction, const Change
   DescriptorState state;
   if (!read_state(memory_, transaction.descriptor, &state)) return Status::kDamaged;
   *serial = state.serial;
-  if (state.serial == transaction.serial + 1 && state.phase == Phase::kIdleAfterCommit) {
+  // Controllers that died in it before it was certain have each moved the serial on; a commit that
+  // the client does not know of can only be this one.
+  if (state.serial > transaction.serial && state.phase == Phase::kIdleAfterCommit) {
     return Status::kOk;  // another controller carried it out, and died before it could say so
   }
   if (count == 0) return Status::kConflict;

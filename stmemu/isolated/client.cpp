@@ -105,6 +105,9 @@ Status Activation::commit_remotely() {
   if (status == Status::kOk && reclaims_realms_) static_cast<void>(allocator_.reclaim(activity_));
   end();
   if (status == Status::kOk) return status;
+  // What was tried has moved the serial on, or not; the next commit begins where it is.
+  DescriptorState state;
+  if (read_state(memory_, descriptor_, &state)) serial_ = state.serial;
   return fail(status, status == Status::kUnreachable
                           ? "no controller answers: whether the transaction was committed is not "
                             "known"
