@@ -148,7 +148,11 @@ int info(const Options& options) {
       memory.path(), memory.superblock().format_version, stm::name_of(memory.mode()),
       memory.durability() == stm::Durability::kPower ? "power failures"
                                                      : "the death of any process",
-      size_text(memory.bank_bytes()), memory.in_use() ? "yes" : "no", survey.objects,
+      size_text(memory.bank_bytes()),
+      memory.in_use() ? "yes"
+      : log.log       ? "its banks are not; auxin status tells of the group"
+                      : "no",
+      survey.objects,
       size_text(survey.object_bytes), size_text(survey.free_pages * stm::kPageBytes),
       size_text(survey.largest_free_run * stm::kPageBytes), in_flight_text(memory, survey),
       survey.damaged + survey.lost == 0 && log.damage.empty()
