@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/supervisor/group_memory.h"
 
-#include <errno.h>
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <filesystem>
 #include <utility>
 
-#include "stmemu/check.h"
+#include "stmemu/random_word.h"
 
 namespace auxin::supervisor {
 namespace {
@@ -19,17 +17,9 @@ using replication::Role;
 using replication::Settings;
 using replication::Style;
 
-uint64_t random_word() {
-  uint64_t word = 0;
-  while (getrandom(&word, sizeof(word), 0) != static_cast<ssize_t>(sizeof(word))) {
-    CHECK(errno == EINTR, "the kernel gives random bytes");
-  }
-  return word;
-}
-
 void format_control(GroupControl& control, const std::string& name, const Settings& settings) {
   store_text(control.name, name);
-  control.group_id = random_word();
+  control.group_id = stm::random_word();
   control.phase.store(GroupPhase::kStarting);
   control.settings = settings;
   control.leader.store(-1);

@@ -11,14 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "stmemu/file.h"
+
 namespace auxin::stm {
 namespace {
 
 constexpr int kStall_ms = 5000;  // a peer that begins a frame and does not go on is given up
-
-Error failed(const std::string& address, const char* what) {
-  return Error{address + ": " + what + ": " + strerror(errno)};
-}
 
 struct Address {
   sockaddr_storage storage = {};
@@ -79,14 +77,14 @@ Result<Socket> Socket::listen_at(const std::string& text) {
   Result<Address> address = parse(text);
   if (!address) return Error{address.error()};
   Socket socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.fd() < 0) return failed(text, "no socket");
+  if (socket.fd() < 0) return file_error(text, "no socket", errno);
   const int on = 1;
   setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   // Whoever listened there may have died: only a socket that nobody answers at is removed.
   if (!address->path.empty() && !connect_to(text)) unlink(address->path.c_str());
   if (bind(socket.fd(), reinterpret_cast<sockaddr*>(&address->storage), address->size) != 0 ||
       listen(socket.fd(), 8) != 0) {
-    return failed(text, "can't listen there");
+    return file_error(text, "can't listen there", errno);
   }
   return socket;
 }
@@ -95,9 +93,9 @@ Result<Socket> Socket::connect_to(const std::string& text) {
   Result<Address> address = parse(text);
   if (!address) return Error{address.error()};
   Socket socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.fd() < 0) return failed(text, "no socket");
+  if (socket.fd() < 0) return file_error(text, "no socket", errno);
   if (connect(socket.fd(), reinterpret_cast<sockaddr*>(&address->storage), address->size) != 0) {
-    return failed(text, "can't be connected to");
+    return file_error(text, "can't be connected to", errno);
   }
   send_at_once(socket.fd());
   return socket;
@@ -107,7 +105,7 @@ Result<Socket> Socket::accept(int timeout_ms) const {
   if (!wait_for(fd_, POLLIN, timeout_ms)) return Socket();
   Socket socket(accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC));
   if (socket.fd() < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-    return failed("a message server", "can't accept");
+    return file_error("a message server", "can't accept", errno);
   }
   if (socket.fd() >= 0) send_at_once(socket.fd());
   return socket;
@@ -120,7 +118,7 @@ Result<bool> Socket::send(const Frame& frame) const {
     const ssize_t sent =
         ::send(fd_, packed.data() + done, packed.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (sent <= 0) return failed("the peer", "is gone");
+    if (sent <= 0) return file_error("the peer", "is gone", errno);
     done += static_cast<uint64_t>(sent);
   }
   return true;
@@ -131,7 +129,7 @@ Result<bool> Socket::read_all(void* to, uint64_t size_bytes) const {
     if (!wait_for(fd_, POLLIN, kStall_ms)) return Error{"the peer stopped inside a frame"};
     const ssize_t got = recv(fd_, static_cast<char*>(to) + done, size_bytes - done, 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed("the peer", "is gone");
+    if (got < 0) return file_error("the peer", "is gone", errno);
     if (got == 0) return Error{"the peer has closed the stream"};
     done += static_cast<uint64_t>(got);
   }

@@ -15,6 +15,8 @@
 #include <climits>
 #include <new>
 
+#include "stmemu/file.h"
+
 namespace auxin::stm {
 namespace {
 
@@ -28,11 +30,6 @@ uint64_t now_ms() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
-
-Error failed(const std::string& what) {
-  const char* text = strerrordesc_np(errno);
-  return Error{what + ": " + (text != nullptr ? text : "unknown error")};
 }
 
 bool send_hello(int socket, const Hello& hello, int descriptor) {
@@ -67,12 +64,12 @@ Result<std::unique_ptr<Connection>> Connection::make(const std::string& path, ui
   const uint64_t size = session_bytes(bank_bytes);
   connection->memory_ = memfd_create("auxin-stm-session", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (connection->memory_ < 0 || ftruncate(connection->memory_, static_cast<off_t>(size)) != 0) {
-    return failed(path + ": no memory for a session");
+    return file_error(path, "no memory for a session", errno);
   }
   // The controller maps it and must never fault there.
   fcntl(connection->memory_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
   void* session = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, connection->memory_, 0);
-  if (session == MAP_FAILED) return failed(path + ": a session can't be mapped");
+  if (session == MAP_FAILED) return file_error(path, "a session can't be mapped", errno);
   connection->session_ = static_cast<char*>(session);
   madvise(session, size, MADV_DONTFORK);
   new (session) SessionHeader{kSessionVersion, static_cast<uint32_t>(getpid()), bank_bytes};
@@ -96,7 +93,7 @@ Result<bool> Connection::connect() {
   }
   memcpy(address.sun_path, where.c_str(), where.size());
   const int socket = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (socket < 0) return failed(where + ": no socket");
+  if (socket < 0) return file_error(where, "no socket", errno);
   if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     close(socket);
     return Error{path_ + ": an isolated memory needs its controller, and none answers; start one "

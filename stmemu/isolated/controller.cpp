@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "stmemu/file.h"
 #include "stmemu/isolated/connection.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/descriptor.h"
@@ -34,11 +35,6 @@ uint64_t now_us() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
-}
-
-Error failed(const std::string& what) {
-  const char* text = strerrordesc_np(errno);
-  return Error{what + ": " + (text != nullptr ? text : "unknown error")};
 }
 
 // One hello with one descriptor; anything else is refused. -1: nothing usable.
@@ -146,14 +142,14 @@ Result<bool> Controller::listen(const std::string& path) {
   memcpy(address.sun_path, socket_path_.c_str(), socket_path_.size());
   wake_acceptor_ = eventfd(0, EFD_CLOEXEC);
   const int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (listener < 0 || wake_acceptor_ < 0) return failed(socket_path_ + ": no socket");
+  if (listener < 0 || wake_acceptor_ < 0) return file_error(socket_path_, "no socket", errno);
   unlink(socket_path_.c_str());  // of a controller that died: the lock is ours
   const mode_t mask = umask(077);
   const bool bound =
       bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
   umask(mask);
   if (!bound || ::listen(listener, 64) != 0) {
-    const Error error = failed(socket_path_ + ": can't be listened on");
+    const Error error = file_error(socket_path_, "can't be listened on", errno);
     close(listener);
     return error;
   }

@@ -340,6 +340,32 @@ TEST_F(Isolated, ADescriptorDamagedInBothBanksIsNotGivenOutAgain) {
   work();
 }
 
+uint64_t descriptors_in(const std::string& path) {
+  PhysicalMemory reader;
+  EXPECT_TRUE(reader.map(path, PhysicalMemory::Access::kRead));
+  return survey(reader).descriptors;
+}
+
+// A controller that comes while clients are there does not know whose descriptors they use.
+TEST_F(Isolated, ClientsAndControllersThatDieLeaveNoDescriptors) {
+  Memory memory = Memory::open(file_.path());  // so the board is never made anew
+  const stable_ptr<Counter> counter = new_counter(memory);
+  uint64_t before = 0;
+  for (int round = 0; round < 20; ++round) {
+    in_child([&] {
+      Memory mine = Memory::open(file_.path());
+      atomically(mine, [&](Transaction& t) { t.open<Counter>(counter)->value += 1; });
+      raise(SIGKILL);
+      return 0;
+    });
+    file_.stop_controller(SIGKILL);
+    file_.start_controller();
+    if (round == 1) before = descriptors_in(file_.path());
+  }
+  EXPECT_EQ(value_of(memory, counter), 20u);
+  EXPECT_EQ(descriptors_in(file_.path()), before);
+}
+
 TEST_F(Isolated, AKilledClientLeavesNothingBehind) {
   Memory memory = Memory::open(file_.path());
   const stable_ptr<Counter> counter = new_counter(memory);

@@ -32,6 +32,8 @@ inline constexpr uint32_t kMemoryFormatVersion = 2;
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kMinBankBytes = 64 * kPageBytes;
 inline constexpr uint64_t kMaxBankBytes = uint64_t{1} << 40;
+// With a plain area the file's size does not tell where bank B begins; up to here it is looked for.
+inline constexpr uint64_t kMaxBankBytesWithPlain = uint64_t{64} << 20;
 
 // --- superblock: page 0 of each bank ---
 

@@ -95,6 +95,10 @@ Result<bool> PhysicalMemory::create(const std::string& path, const CreateOptions
     return Error{path + ": a bank has at least " + std::to_string(kMinBankBytes / 1024) +
                  " KiB and at most 1 TiB, not " + mebibytes(options.bank_size_bytes)};
   }
+  if (options.plain_size_bytes > 0 && bank_bytes > kMaxBankBytesWithPlain) {
+    return Error{path + ": a bank beside a plain area has at most " +
+                 mebibytes(kMaxBankBytesWithPlain) + ", not " + mebibytes(bank_bytes)};
+  }
   const std::string directory = directory_of(path);
   struct statvfs space;
   const uint64_t fixed = fixed_bytes(bank_bytes);

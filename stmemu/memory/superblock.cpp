@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <algorithm>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -41,10 +43,10 @@ uint64_t bank_bytes_of(uint64_t file_bytes) {
   return memory_file_bytes(low * kPageBytes) == file_bytes ? low * kPageBytes : 0;
 }
 
-// Looks at each page that has storage, from the lowest on which bank B can begin.
+// Looks at each page that has storage and on which bank B can begin if there is a plain area.
 bool search_second(int fd, uint64_t file_bytes, Superblock* block) {
   uint64_t offset = kMinBankBytes;
-  while (offset < file_bytes) {
+  while (offset < std::min(file_bytes, kMaxBankBytesWithPlain + 1)) {
     const long data = syscall(SYS_lseek, fd, static_cast<off_t>(offset), SEEK_DATA);
     if (data < 0 && errno == ENXIO) return false;  // nothing but a hole from here on
     if (data > static_cast<long>(offset)) {

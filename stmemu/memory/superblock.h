@@ -24,7 +24,8 @@ struct Superblocks {
   }
 };
 
-// Where bank A's is damaged, bank B's is looked for at every page of the file.
+// Where bank A's is damaged, bank B's is looked for where the file's size says that it is, then at
+// every page of the first 64 MiB (some 10 ms).
 Superblocks find_superblocks(int fd, uint64_t file_size_bytes);
 
 // Empty, or why no superblock of the file is to be used: damage, another version, machine or kind.

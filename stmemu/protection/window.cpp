@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "stmemu/check.h"
+#include "stmemu/file.h"
 
 namespace auxin::stm {
 namespace {
@@ -45,9 +46,7 @@ bool continue_pages(int userfault, uint64_t start, uint64_t size_bytes, uint64_t
 Result<std::unique_ptr<Window>> Window::make(int fd, uint64_t size_bytes, bool allow_userfault) {
   // Reserved without any access, so that there is no moment at which it is open.
   void* base = mmap(nullptr, size_bytes, PROT_NONE, MAP_SHARED, fd, 0);
-  if (base == MAP_FAILED) {
-    return Error{std::string("the window can't be mapped: ") + strerrordesc_np(errno)};
-  }
+  if (base == MAP_FAILED) return file_error("the window", "can't be mapped", errno);
   std::unique_ptr<Window> window(new Window(static_cast<char*>(base), size_bytes));
   madvise(base, size_bytes, MADV_DONTFORK);
   if (allow_userfault && window->guard_by_userfault()) window->method_ = WindowMethod::kUserfault;
