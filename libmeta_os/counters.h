@@ -31,7 +31,10 @@ struct CounterRow {
 
 struct CounterShard {
   std::atomic<uint32_t> in_use;  // kernel tid of the thread that has it, or 0
-  uint32_t padding[15];
+  uint32_t padding;
+  uint64_t intercepted;          // of all rows: so an observer sees what became of one call
+  uint64_t ordered;
+  uint64_t padding_words[5];
   CounterRow rows[kMaxSiteClasses];
 };
 
@@ -59,6 +62,17 @@ CounterShard& acquire_shard();
 
 // The calling thread's shard.
 inline CounterShard& shard() { return this_shard != nullptr ? *this_shard : acquire_shard(); }
+
+// Counts a call that goes to a meta-object, and one that is ordered.
+inline void count_intercepted(CounterShard& in, unsigned site_class) {
+  ++in.rows[site_class].intercepted;
+  ++in.intercepted;
+}
+inline void count_ordered(unsigned site_class) {
+  CounterShard& in = shard();
+  ++in.rows[site_class].ordered;
+  ++in.ordered;
+}
 
 // The row of (library, join point), made if new; 0 if the table is full. May be called in a hook.
 uint16_t site_class(const char* library, const char* join_point);

@@ -28,7 +28,25 @@ namespace auxin::os::hook {
 
 namespace auxin::os {
 
+// The base level's call behind the wrapper of an observed hook (observation.h) on this thread.
+extern thread_local constinit const void* observed_site;
+
+// Extent of the shared object that the hooks are in; the linker defines both.
+extern "C" {
+[[gnu::visibility("hidden")]] extern const char __ehdr_start[];
+[[gnu::visibility("hidden")]] extern const char _end[];
+}
+
+// Hooks are called by the base level, or by a wrapper of ours that stands between.
+[[gnu::always_inline]] inline CallSite call_site(const void* return_address) {
+  const auto offset = reinterpret_cast<uintptr_t>(return_address) -
+                      reinterpret_cast<uintptr_t>(__ehdr_start);
+  const auto extent = reinterpret_cast<uintptr_t>(_end) - reinterpret_cast<uintptr_t>(__ehdr_start);
+  if (offset < extent) [[unlikely]] return CallSite{observed_site};
+  return CallSite{return_address};
+}
+
 // The caller of the hook that this stands in.
-#define AUXIN_CALL_SITE (::auxin::os::CallSite{__builtin_return_address(0)})
+#define AUXIN_CALL_SITE (::auxin::os::call_site(__builtin_return_address(0)))
 
 }  // namespace auxin::os

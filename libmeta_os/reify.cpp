@@ -55,10 +55,10 @@ Classification::Verdict classify_site(CallSite site) {
 }
 
 bool count_and_decide(unsigned site_class, bool selected) {
-  CounterRow& row = shard().rows[site_class];
-  ++row.total;
+  CounterShard& mine = shard();
+  ++mine.rows[site_class].total;
   if (!selected || facets.synchronisation == nullptr) return false;
-  ++row.intercepted;
+  count_intercepted(mine, site_class);
   return true;
 }
 

@@ -32,9 +32,8 @@ namespace auxin::os {
   if (tag >> 47 != (kTagMagic | kTagContentionPoint) >> 47 || shard == nullptr ||
       at_meta_level() || facets.synchronisation == nullptr)
     return false;
-  CounterRow& row = shard->rows[tag_class(tag)];
-  ++row.total;
-  ++row.intercepted;
+  ++shard->rows[tag_class(tag)].total;
+  count_intercepted(*shard, tag_class(tag));
   return true;
 }
 

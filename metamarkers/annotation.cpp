@@ -112,6 +112,10 @@ extern "C" {
                          &unused_result);
     if (run) marker_off.disarm();
   }
+  if (const Watch* watch = watch_in_force(); run && watch != nullptr) {
+    watch->entered(*annotations[index].load(std::memory_order_acquire),
+                   static_cast<uint16_t>(kFirstAnnotation + index), argument);
+  }
   errno = saved_errno;
   return run ? index + 1 : 0;
 }
@@ -122,9 +126,12 @@ extern "C" {
   MarkerOff marker_off(reinterpret_cast<uintptr_t>(frame));
   const JoinPoint* join_point = annotations[token - 1].load(std::memory_order_acquire);
   const Actions* actions = actions_in_force();
-  if (join_point == nullptr || actions == nullptr || actions->leave == nullptr) return;
+  if (join_point == nullptr) return;
   const int saved_errno = errno;
-  actions->leave(*join_point, 0);
+  if (actions != nullptr && actions->leave != nullptr) actions->leave(*join_point, 0);
+  if (const Watch* watch = watch_in_force(); watch != nullptr) {
+    watch->left(*join_point, static_cast<uint16_t>(kFirstAnnotation + token - 1));
+  }
   errno = saved_errno;
 }
 

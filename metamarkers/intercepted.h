@@ -37,7 +37,8 @@ inline int stub_at(uintptr_t address) {
   return static_cast<int>((address - begin) / kStubSizeBytes);
 }
 
-// The actions in force, or null. Never freed.
+// The actions and the watch in force, or null. Never freed.
 const Actions* actions_in_force();
+const Watch* watch_in_force();
 
 }  // namespace auxin::markers

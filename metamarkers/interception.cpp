@@ -247,63 +247,83 @@ Installed install(const JoinPointMap& map) {
 
 namespace {
 
-struct Rebinding {
-  const char* symbol;
-  uintptr_t target;
+// A reference may be replaced where it leads to the hook (libauxin), to the target's module, to the
+// next definition after the hook (libc), or nowhere yet. A fourth place is another interposer's.
+struct Replaceable {
+  Rebinding* rebinding;
   uintptr_t next;              // the definition after libauxin's
   bool global_is_replaceable;  // what an unresolved reference would bind to
-  std::vector<std::pair<uintptr_t, uintptr_t>> replaceable;  // extents of modules, see rebind()
+};
+
+struct RebindingPass {
+  std::unordered_map<std::string_view, Replaceable> by_symbol;
+  std::vector<std::pair<uintptr_t, uintptr_t>> extents;  // of all modules
+  std::pair<uintptr_t, uintptr_t> ourselves;
   const ElfModule* module = nullptr;
   ModuleWriter* writer = nullptr;
-  int changed = 0;
 
-  bool may_replace(uintptr_t value) const {
-    return std::any_of(replaceable.begin(), replaceable.end(), [&](const auto& extent) {
-      return value >= extent.first && value < extent.second;
-    });
+  // Whether `value` leads to where `entry` may be taken from.
+  bool may_replace(const Replaceable& entry, uintptr_t value) const {
+    if (value >= ourselves.first && value < ourselves.second) return true;
+    const auto target = reinterpret_cast<uintptr_t>(entry.rebinding->target);
+    for (const auto& [begin, end] : extents) {
+      if (value < begin || value >= end) continue;
+      return (target >= begin && target < end) ||
+             (entry.next != 0 && entry.next >= begin && entry.next < end);
+    }
+    return false;
   }
 };
 
-void note_replaceable(const ElfModule& module, void* context) {
-  Rebinding& rebinding = *static_cast<Rebinding*>(context);
-  if (is_ourselves(module) || module.contains(rebinding.target) ||
-      (rebinding.next != 0 && module.contains(rebinding.next))) {
-    rebinding.replaceable.emplace_back(module.begin, module.end);
-  }
+void note_extent(const ElfModule& module, void* context) {
+  RebindingPass& pass = *static_cast<RebindingPass*>(context);
+  pass.extents.emplace_back(module.begin, module.end);
+  if (is_ourselves(module)) pass.ourselves = {module.begin, module.end};
 }
 
 void rebind_reference(const FunctionReference& reference, void* context) {
-  Rebinding& rebinding = *static_cast<Rebinding*>(context);
-  if (reference.symbol == nullptr || std::string_view(reference.symbol) != rebinding.symbol) return;
+  RebindingPass& pass = *static_cast<RebindingPass*>(context);
+  if (reference.symbol == nullptr) return;
+  const auto known = pass.by_symbol.find(reference.symbol);
+  if (known == pass.by_symbol.end()) return;
+  Replaceable& entry = known->second;
   const uintptr_t value = __atomic_load_n(reference.word, __ATOMIC_RELAXED);
-  if (value == rebinding.target || is_stand_in(value)) return;
-  const bool lazy = reference.procedure_linkage && leads_to_resolver(*rebinding.module, value);
-  if (lazy ? !rebinding.global_is_replaceable : !rebinding.may_replace(value)) return;
-  if (rebinding.writer->write(reference.word, rebinding.target)) ++rebinding.changed;
+  const auto target = reinterpret_cast<uintptr_t>(entry.rebinding->target);
+  if (value == target || is_stand_in(value)) return;
+  const bool lazy = reference.procedure_linkage && leads_to_resolver(*pass.module, value);
+  if (lazy ? !entry.global_is_replaceable : !pass.may_replace(entry, value)) return;
+  if (pass.writer->write(reference.word, target)) ++entry.rebinding->changed;
 }
 
 void rebind_module(const ElfModule& module, void* context) {
-  Rebinding& rebinding = *static_cast<Rebinding*>(context);
+  RebindingPass& pass = *static_cast<RebindingPass*>(context);
   if (is_ourselves(module)) return;
   ModuleWriter writer(module);
-  rebinding.module = &module;
-  rebinding.writer = &writer;
-  for_each_function_reference(module, rebind_reference, &rebinding);
+  pass.module = &module;
+  pass.writer = &writer;
+  for_each_function_reference(module, rebind_reference, &pass);
 }
 
 }  // namespace
 
-// A reference may be replaced where it leads to the hook (libauxin), to the target's module, to the
-// next definition after the hook (libc), or nowhere yet. A fourth place is another interposer's.
-int rebind(const char* symbol, void* target) {
+void rebind(std::span<Rebinding> rebindings) {
   Serialised serialised;
-  Rebinding rebinding{symbol, reinterpret_cast<uintptr_t>(target), 0, true, {}};
-  rebinding.next = reinterpret_cast<uintptr_t>(dlsym(RTLD_NEXT, symbol));
-  const auto global = reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, symbol));
-  for_each_elf_module(note_replaceable, &rebinding);
-  rebinding.global_is_replaceable = global == 0 || rebinding.may_replace(global);
-  for_each_elf_module(rebind_module, &rebinding);
-  return rebinding.changed;
+  RebindingPass pass;
+  for_each_elf_module(note_extent, &pass);
+  for (Rebinding& rebinding : rebindings) {
+    Replaceable entry{&rebinding, 0, true};
+    entry.next = reinterpret_cast<uintptr_t>(dlsym(RTLD_NEXT, rebinding.symbol));
+    const auto global = reinterpret_cast<uintptr_t>(dlsym(RTLD_DEFAULT, rebinding.symbol));
+    entry.global_is_replaceable = global == 0 || pass.may_replace(entry, global);
+    pass.by_symbol.emplace(rebinding.symbol, entry);
+  }
+  for_each_elf_module(rebind_module, &pass);
+}
+
+int rebind(const char* symbol, void* target) {
+  Rebinding one{symbol, target};
+  rebind({&one, 1});
+  return one.changed;
 }
 
 }  // namespace auxin::markers

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "metamarkers/join_point_map.h"
@@ -50,6 +51,15 @@ struct Actions {
 constexpr uint32_t role_bit(Role role) { return 1u << static_cast<unsigned>(role); }
 void set_actions(const Actions& actions);
 
+// Who wants to know which join points each thread passes, whatever their role: a recording. Called
+// beside the actions, with the marker there; the same rules hold. `index` as Marker::join_point.
+struct Watch {
+  void (*entered)(const JoinPoint& join_point, uint16_t index, uint64_t argument);
+  void (*left)(const JoinPoint& join_point, uint16_t index);
+};
+// Null: nobody. Otherwise it must live for ever.
+void set_watch(const Watch* watch);
+
 struct Installed {
   int join_points = 0;     // of the map: intercepted at least once, now
   int references = 0;      // relocations that point at their stubs, now
@@ -61,8 +71,15 @@ struct Installed {
 Installed install(const JoinPointMap& map);
 
 // Points the references to `symbol` in all loaded modules except libauxin itself at `target`.
-// References that somebody else's interposer has taken stay with it. Returns how many were changed.
-int rebind(const char* symbol, void* target);
+// References that somebody else's interposer has taken stay with it.
+struct Rebinding {
+  const char* symbol;
+  void* target;
+  int changed = 0;  // references, by rebind()
+};
+// All of them in one walk through the modules; a symbol once only.
+void rebind(std::span<Rebinding> rebindings);
+int rebind(const char* symbol, void* target);  // how many were changed
 
 // The name of a Marker::join_point: of a join point of an installed map or of an annotation. Never
 // null ("" where unknown). May be called in a hook.

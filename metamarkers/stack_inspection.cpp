@@ -6,6 +6,8 @@
 
 #include <dlfcn.h>
 #include <execinfo.h>
+#define UNW_LOCAL_ONLY
+#include <libunwind.h>
 
 #include <atomic>
 #include <cstdint>
@@ -20,6 +22,32 @@ namespace {
 using Walker = int (*)(void** addresses, int capacity);
 
 constinit std::atomic<Walker> walker{nullptr};
+
+// libunwind step by step; all null where it is not there. Its header makes macros of the names.
+struct Stepper {
+  int (*get_context)(unw_context_t* context);
+  int (*begin)(unw_cursor_t* cursor, unw_context_t* context);
+  int (*step)(unw_cursor_t* cursor);
+  int (*get_register)(unw_cursor_t* cursor, int which, unw_word_t* value);
+};
+constinit Stepper stepper{};
+
+template <class Function>
+bool find(void* library, const char* name, Function** function) {
+  *function = reinterpret_cast<Function*>(dlsym(library, name));
+  return *function != nullptr;
+}
+
+void find_stepper(void* library) {
+  Stepper found{};
+  if (find(library, "_Ux86_64_getcontext", &found.get_context) &&
+      find(library, "_ULx86_64_init_local", &found.begin) &&
+      find(library, "_ULx86_64_step", &found.step) &&
+      find(library, "_ULx86_64_get_reg", &found.get_register)) {
+    stepper = found;
+  }
+}
+
 constinit bool with_libunwind = false;
 // Extent of the shared object this code is in; empty where it was linked into a program, whose
 // frames are of course wanted.
@@ -47,6 +75,7 @@ void prepare_stack_inspection() {
     if (found != nullptr && !use_descriptorless_checks(reinterpret_cast<void*>(found))) {
       found = nullptr;
     }
+    if (found != nullptr) find_stepper(library);
   }
   with_libunwind = found != nullptr;
   if (found == nullptr) found = &backtrace;
@@ -74,6 +103,27 @@ const char* stack_inspection_method() {
     const auto address = reinterpret_cast<uintptr_t>(found[at]);
     if (address >= own_begin && address < own_end) continue;
     addresses[kept++] = found[at];
+  }
+  return kept;
+}
+
+[[gnu::noinline]] size_t caller_frames(StackFrame* frames, size_t capacity) {
+  if (stepper.step == nullptr) return 0;
+  unw_context_t context;
+  unw_cursor_t cursor;
+  stepper.get_context(&context);
+  if (stepper.begin(&cursor, &context) != 0) return 0;
+  size_t kept = 0;
+  for (size_t depth = 0; depth < kMaxInspectedFrames && kept < capacity; ++depth) {
+    unw_word_t address = 0, stack_pointer = 0;
+    if (stepper.step(&cursor) <= 0 ||
+        stepper.get_register(&cursor, UNW_REG_IP, &address) != 0 ||
+        stepper.get_register(&cursor, UNW_REG_SP, &stack_pointer) != 0 || address == 0) {
+      break;
+    }
+    if (address >= own_begin && address < own_end) continue;
+    // A call pushes its return address just below where the stack pointer is once it has returned.
+    frames[kept++] = {reinterpret_cast<const void*>(address), stack_pointer - sizeof(void*)};
   }
   return kept;
 }

@@ -18,6 +18,7 @@ constinit Intercepted intercepted[kMaxJoinPoints] = {};
 namespace {
 
 constinit std::atomic<const Actions*> actions{nullptr};
+constinit std::atomic<const Watch*> watch{nullptr};
 
 class ErrnoKept {
  public:
@@ -35,6 +36,10 @@ class ErrnoKept {
 void set_actions(const Actions& new_actions) {
   actions.store(new Actions(new_actions), std::memory_order_release);
 }
+
+void set_watch(const Watch* new_watch) { watch.store(new_watch, std::memory_order_release); }
+
+const Watch* watch_in_force() { return watch.load(std::memory_order_acquire); }
 
 const Actions* actions_in_force() { return actions.load(std::memory_order_acquire); }
 
@@ -64,6 +69,10 @@ extern "C" {
     if (!now->enter(join_point, *arguments, skip_result)) return 0;
     marker_off.disarm();
   }
+  if (const Watch* watching = watch_in_force(); watching != nullptr) [[unlikely]] {
+    ErrnoKept errno_kept;
+    watching->entered(join_point, static_cast<uint16_t>(index), arguments->integer[0]);
+  }
   return entry.original;
 }
 
@@ -75,6 +84,10 @@ extern "C" {
   if (now != nullptr && now->leave != nullptr && (now->leave_at & role_bit(join_point.role)) != 0) {
     ErrnoKept errno_kept;
     now->leave(join_point, result);
+  }
+  if (const Watch* watching = watch_in_force(); watching != nullptr) [[unlikely]] {
+    ErrnoKept errno_kept;
+    watching->left(join_point, static_cast<uint16_t>(index));
   }
 }
 

@@ -12,4 +12,10 @@ inline constexpr char kReplicaVariable[] = "AUXIN_REPLICA";  // replica id, deci
 inline constexpr char kReportVariable[] = "AUXIN_REPORT";    // bare preload: JSON at exit, %p = pid
 inline constexpr char kMapsVariable[] = "AUXIN_MAPS";        // directory of join-point maps
 
+// What is to be recorded (recording/): the directory for the regions, "count" or "full", and how
+// many chunks each gets.
+inline constexpr char kRecordVariable[] = "AUXIN_RECORD";
+inline constexpr char kRecordDetailVariable[] = "AUXIN_RECORD_DETAIL";
+inline constexpr char kRecordChunksVariable[] = "AUXIN_RECORD_CHUNKS";
+
 }  // namespace auxin::replication

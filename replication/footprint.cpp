@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <vector>
+
 #include "libmeta_os/real_calls.h"
 #include "metamarkers/interception.h"
 #include "replication/agreed_values.h"
@@ -94,8 +96,10 @@ void install_footprint(const Footprint& footprint) {
   os::facets.threads = footprint.threads;
   os::facets.descriptors = footprint.descriptors;
   os::facets.values = footprint.values;
+  std::vector<markers::Rebinding> taken_out;
   for (const Hook& hook : kHooks)
-    if (!in_footprint(footprint, hook.facet)) markers::rebind(hook.name, hook.real());
+    if (!in_footprint(footprint, hook.facet)) taken_out.push_back({hook.name, hook.real()});
+  markers::rebind(taken_out);
   describe(footprint);
 }
 

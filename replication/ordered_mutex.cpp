@@ -78,7 +78,7 @@ void acquire_in_turn(pthread_mutex_t* mutex, const stm::LogEntry& entry) {
 }
 
 inline void count_ordered(pthread_mutex_t* mutex) {
-  ++os::shard().rows[os::tag_class(os::mutex_tag(mutex).load(std::memory_order_relaxed))].ordered;
+  os::count_ordered(os::tag_class(os::mutex_tag(mutex).load(std::memory_order_relaxed)));
 }
 
 // Without a tag there is no room for a number: robust and process-shared mutexes pass through.

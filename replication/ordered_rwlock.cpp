@@ -95,7 +95,7 @@ int OrderedSynchronisation::rwlock_lock(pthread_rwlock_t* lock, bool exclusive,
   const uint64_t tag = os::rwlock_tag(lock).load(std::memory_order_relaxed);
   if (current_activity()->id == 0 || !os::tag_valid(tag))
     return real_lock(lock, exclusive, deadline);
-  ++os::shard().rows[os::tag_class(tag)].ordered;
+  os::count_ordered(os::tag_class(tag));
   Decision decision(site);
   const AcquireForm form = form_of(exclusive, deadline);
   stm::LogEntry logged;

@@ -50,7 +50,7 @@ int OrderedSynchronisation::sem_wait(sem_t* semaphore, const os::Deadline& deadl
                                      os::CallSite site) {
   const uint64_t tag = os::semaphore_tag(semaphore).load(std::memory_order_relaxed);
   if (current_activity()->id == 0 || !os::tag_valid(tag)) return real_wait(semaphore, deadline);
-  ++os::shard().rows[os::tag_class(tag)].ordered;
+  os::count_ordered(os::tag_class(tag));
   Decision decision(site);
   const AcquireForm form = form_of(deadline);
   stm::LogEntry logged;

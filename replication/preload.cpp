@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@
 #include "metamarkers/interception.h"
 #include "metamarkers/join_point_map.h"
 #include "metamarkers/stack_inspection.h"
+#include "recording/recorder.h"
 #include "replication/activity.h"
 #include "replication/agreed_values.h"
 #include "replication/classification.h"
@@ -72,6 +74,8 @@ struct Membership {
   std::string memory_path;
   int id = -1;
 };
+constexpr long kDefaultRecordChunks = 1024;
+
 Membership* membership = nullptr;  // what the environment asked for; null: no group
 
 std::vector<markers::JoinPointMap>* installed_maps = nullptr;
@@ -186,14 +190,38 @@ void become_replica() {
   }
 }
 
+// What a recording asks of the levels below it.
+uint64_t recorded_activity() { return current_activity()->id; }
+
+// Where the environment asks for it: from here on, for good.
+void record_from_the_start() {
+  const char* directory = getenv(kRecordVariable);
+  if (directory == nullptr || *directory == '\0' || recording::is_recording()) return;
+  const char* detail = getenv(kRecordDetailVariable);
+  const char* chunks = getenv(kRecordChunksVariable);
+  const bool count = detail != nullptr && strcmp(detail, "count") == 0;
+  const long wanted = chunks != nullptr ? atol(chunks) : kDefaultRecordChunks;
+  char error[600];
+  if (!recording::begin_recording(
+          {directory, count ? recording::Detail::kCount : recording::Detail::kFull,
+           static_cast<uint32_t>(std::clamp(wanted, 16L, 1L << 20))},
+          {recorded_activity, req::operation_of}, error, sizeof error)) {
+    say("auxin: ");
+    say(error);
+    say("\n");
+  }
+}
+
 class Process final : public os::ProcessFacet {
  public:
   void modules_changed() override {
     os::MetaLevel meta;
     const bool bound = install_maps(map_directory().c_str());
+    recording::record_modules();
     if (!bound || membership == nullptr || replica != nullptr) return;
     os::classification = &map_classification();
     become_replica();
+    record_from_the_start();
   }
   void exiting(int status) override {
     os::MetaLevel meta;
@@ -201,6 +229,7 @@ class Process final : public os::ProcessFacet {
     write_report();
   }
   void forked_child() override {
+    recording::forget_recording_in_child();
     leave_group_in_child();
     schedule_as_child();
   }
@@ -227,8 +256,10 @@ __attribute__((constructor)) void load() {
   if (membership == nullptr) {
     install_request_flow({false, false});
     install_footprint(counting_footprint());
+    record_from_the_start();
   } else if (bound) {
     become_replica();
+    record_from_the_start();
   } else {
     install_request_flow({false, false});
   }

@@ -13,8 +13,11 @@ MAY_USE = {
     "stmemu": set(),
     "libmeta_os": {"metamarkers"},
     "libmeta_req": {"libmeta_os", "metamarkers"},
-    "replication": {"metamarkers", "stmemu", "libmeta_os", "libmeta_req"},
-    "cli": {"metamarkers", "stmemu", "libmeta_os", "libmeta_req", "replication"},
+    "recording": {"libmeta_os", "metamarkers"},
+    "replication": {"metamarkers", "stmemu", "libmeta_os", "libmeta_req", "recording"},
+    "analysis": {"recording", "libmeta_os", "stmemu", "metamarkers"},
+    "cli": {"metamarkers", "stmemu", "libmeta_os", "libmeta_req", "recording", "replication",
+            "analysis"},
     "corba_demo": set(),
 }
 CODE = {".h", ".cpp", ".c", ".cc", ".S"}
