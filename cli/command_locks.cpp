@@ -5,19 +5,34 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "analysis/locks/lock_report.h"
+#include "analysis/locks/lock_report_json.h"
+#include "analysis/trace/reader.h"
 #include "cli/command.h"
 #include "cli/group_report.h"
+#include "cli/lock_report_text.h"
 #include "cli/report_json.h"
 #include "cli/report_text.h"
+#include "cli/runs/recorded_run.h"
+#include "cli/runs/run_messages.h"
+#include "cli/runs/work_directory.h"
+#include "cli/server_help.h"
 #include "replication/supervisor/state_directory.h"
 
 namespace auxin::cli {
 namespace {
 
 struct Options {
-  std::optional<std::string> name, state_root;
+  std::optional<std::string> name, state_root, trace, record;
   std::optional<int> pid;
+  std::vector<std::string> loads;
+  std::vector<std::string> server;
+  uint32_t warm_up = analysis::kDefaultWarmUp;
+  size_t paths = 20;
+  int ready_timeout_s = 60;
   bool json = false;
 };
 
@@ -25,7 +40,51 @@ int tell(const Options& options, const LockCounts& counts, const std::string& ti
   return print(options.json ? dump(to_json(counts), 2) : to_text(counts, title));
 }
 
+int tell(const Options& options, const analysis::Trace& trace) {
+  const std::string title = trace.command.empty() ? "recording" : trace.command;
+  const analysis::LockReport report =
+      analysis::make_lock_report(trace, title, options.warm_up);
+  return print(options.json ? dump(analysis::to_json(report), 2)
+                            : to_text(report, options.paths));
+}
+
+int tell_trace(const Options& options, const std::string& path) {
+  auto trace = analysis::read_trace(path);
+  if (!trace) return refuse(trace.error());
+  return tell(options, *trace);
+}
+
+// One run of the server as a group of one replica, recorded.
+int locks_of_run(const Options& options) {
+  const InterruptNotice notice;
+  auto work = WorkDirectory::make();
+  if (!work) return refuse(work.error());
+  ServerPlan server;
+  server.kind = RunKind::kGroup;
+  server.server = options.server;
+  server.loads = options.loads;
+  server.ready_timeout_s = options.ready_timeout_s;
+  RecordingPlan recording;
+  recording.trace_path = options.record.value_or(work->path() + "/trace");
+  recording.progress = tell_progress;
+  auto run = record_server(std::move(server), recording);
+  if (!run) return refuse(run.error());
+  if (!run->failure.empty()) complain(run->failure + "; what was recorded until then follows");
+  const int told = tell_trace(options, recording.trace_path);
+  if (told != kDone) return told;
+  return tell_failures(options.loads, run->run) && run->failure.empty() ? kDone : kFailed;
+}
+
 int locks(const Options& options) {
+  if (!options.server.empty() || options.trace) {
+    if (options.name || options.pid || (options.trace && !options.server.empty())) {
+      return refuse("give one of NAME, --pid, --trace and -- SERVER");
+    }
+    return options.trace ? tell_trace(options, *options.trace) : locks_of_run(options);
+  }
+  if (!options.loads.empty() || options.record) {
+    return refuse("--load and --record need a server: auxin locks --load 'COMMAND' -- SERVER ARG");
+  }
   if (options.pid) {
     if (options.name) return refuse("give a NAME or --pid, not both");
     auto counts = count_locks_of_process(*options.pid);
@@ -59,19 +118,49 @@ int locks(const Options& options) {
 
 }  // namespace
 
-void add_locks_command(CLI::App& app, Action* action) {
+void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Action* action) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "locks", "Count the synchronisation calls: all, intercepted, ordered");
   command->add_option("NAME", options->name, "The group (default: all)");
-  command->add_flag("--json", options->json, "As JSON: an object for a NAME, an array without");
+  command->add_flag("--json", options->json,
+                    "As JSON: an object for one group or run, an array for all groups");
   command->add_option("--pid", options->pid, "A process that runs with libauxin.so preloaded")
       ->type_name("PID");
+  command->add_option("--trace", options->trace, "A recording, as --record keeps it")
+      ->type_name("FILE");
+  command
+      ->add_option("--load", options->loads,
+                   "A shell line, started when the server is ready; may be given several times")
+      ->type_name("COMMAND")
+      ->allow_extra_args(false);
+  command->add_option("--record", options->record, "Keep the recording of the run")
+      ->type_name("FILE");
+  command
+      ->add_option("--warm-up", options->warm_up,
+                   "The first requests of each thread that count as warm-up (default: 3)")
+      ->type_name("N");
+  command->add_option("--paths", options->paths, "How many call paths to list; 0: all (default: 20)")
+      ->type_name("N");
+  command
+      ->add_option("--ready-timeout", options->ready_timeout_s,
+                   "Seconds that the server may take until it listens (default: 60)")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber);
   command
       ->add_option("--state-dir", options->state_root,
                    "Where the groups keep their state (default: where they are found)")
       ->type_name("DIR");
-  command->callback([=] { *action = [=] { return locks(*options); }; });
+  command->formatter(std::make_shared<ServerHelp>("locks"));
+  command->footer(
+      "Words after -- are a server that is run once, as a group of one replica, and recorded.\n"
+      "Without --load it runs until it ends, or until Ctrl-C.");
+  command->callback([=, &server] {
+    *action = [=, &server] {
+      options->server = server;
+      return locks(*options);
+    };
+  });
 }
 
 }  // namespace auxin::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // auxin run: starts a group and supervises it in the foreground.
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include <charconv>
@@ -9,6 +8,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/server_help.h"
 #include "replication/supervisor/progress.h"
 #include "replication/supervisor/sentence.h"
 #include "replication/supervisor/state_directory.h"
@@ -25,14 +25,6 @@ using supervisor::Verbosity;
 struct Options {
   std::optional<std::string> name, replicas, style, state_root, ready_file, config;
   bool resume = false, fresh = false, verbose = false, quiet = false;
-};
-
-// CLI11 knows the server's words only as what follows "--".
-class RunHelp : public CLI::Formatter {
- public:
-  std::string make_usage(const CLI::App*, std::string) const override {
-    return "Usage: auxin run [OPTIONS] -- SERVER [ARG]...\n";
-  }
 };
 
 Result<uint32_t> replica_count(const std::string& text) {
@@ -130,7 +122,7 @@ void add_run_command(CLI::App& app, const std::vector<std::string>& server, Acti
   auto* verbose = command->add_flag("--verbose", options->verbose, "Tell more on standard error");
   auto* quiet = command->add_flag("--quiet", options->quiet, "Tell errors only");
   verbose->excludes(quiet);
-  command->formatter(std::make_shared<RunHelp>());
+  command->formatter(std::make_shared<ServerHelp>("run"));
   command->footer(
       "{replica} in an ARG becomes the replica's number (0, 1, ...).\n"
       "The exit status is the server's, 128 + n if signal n ended it, and 2 if Auxin refused.");

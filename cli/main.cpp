@@ -42,7 +42,7 @@ int main(int argc, char** argv) {
   Action action;
   add_run_command(app, server, &action);
   add_status_command(app, &action);
-  add_locks_command(app, &action);
+  add_locks_command(app, server, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
   add_stm_command(app, &action);
@@ -50,8 +50,9 @@ int main(int argc, char** argv) {
 
   try {
     app.parse(words);
-    if (!server.empty() && !app.got_subcommand("run")) {
-      return refuse("only `auxin run` takes words after --; see `auxin --help`");
+    if (!server.empty() && !app.got_subcommand("run") && !app.got_subcommand("locks")) {
+      return refuse("only `auxin run` and `auxin locks` take a server after --; see "
+                    "`auxin --help`");
     }
     return action();
   } catch (const CLI::ParseError& error) {

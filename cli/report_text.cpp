@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cli/text_table.h"
 #include "replication/supervisor/sentence.h"
 
 namespace auxin::cli {
@@ -14,65 +15,6 @@ namespace {
 
 using supervisor::describe_bytes;
 using supervisor::describe_microseconds;
-
-// How many columns a UTF-8 text takes, for the characters we use.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
-// Rows of cells, columns as wide as they need to be.
-class Grid {
- public:
-  // `alignment`: one letter per column, l or r.
-  explicit Grid(std::string alignment) : alignment_(std::move(alignment)) {}
-
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-
-  std::string text() const {
-    std::vector<size_t> widths(alignment_.size());
-    for (const auto& row : rows_) {
-      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
-    }
-    std::string text;
-    for (const auto& row : rows_) {
-      std::string line = " ";
-      for (size_t i = 0; i < row.size(); ++i) {
-        const std::string padding(widths[i] - width_of(row[i]), ' ');
-        line += ' ' + (alignment_[i] == 'r' ? padding + row[i] : row[i] + padding) + ' ';
-      }
-      line.erase(line.find_last_not_of(' ') + 1);
-      text += line + '\n';
-    }
-    return text;
-  }
-
- private:
-  std::string alignment_;
-  std::vector<std::vector<std::string>> rows_;
-};
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
-  return text.empty() ? "none" : text;
-}
-
-// 1234567 as 1 234 567.
-std::string grouped(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3;) {
-    at -= 3;
-    digits.insert(at, " ");
-  }
-  return digits;
-}
-
-std::string percent(uint64_t part, uint64_t whole) {
-  if (whole == 0) return "-";
-  return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
-}
 
 std::string clock_time(uint64_t realtime_ns) {
   const time_t seconds = static_cast<time_t>(realtime_ns / 1'000'000'000);
@@ -103,7 +45,7 @@ std::string head(const GroupReport& report) {
 }
 
 std::string replicas_text(const GroupReport& report) {
-  Grid grid("rrlrrrrrl");
+  TextTable grid("rrlrrrrrl");
   grid.add({"replica", "pid", "role", "position", "lag", "compared", "mismatches", "starts",
             ""});
   for (const ReplicaReport& replica : report.replicas) {
@@ -120,7 +62,7 @@ std::string replicas_text(const GroupReport& report) {
 
 std::string promotions_text(const GroupReport& report, size_t most) {
   if (report.promotions.empty()) return {};
-  Grid grid("lrrrrrl");
+  TextTable grid("lrrrrrl");
   grid.add({"promotion at", "epoch", "from", "to", "noticed", "served", ""});
   const size_t listed = std::min(most, report.promotions.size());
   for (size_t i = report.promotions.size() - listed; i < report.promotions.size(); ++i) {
@@ -138,7 +80,7 @@ std::string promotions_text(const GroupReport& report, size_t most) {
   return text;
 }
 
-void add_lock_row(Grid& grid, const std::string& name, const std::string& join_point,
+void add_lock_row(TextTable& grid, const std::string& name, const std::string& join_point,
                   const LockRow& row, uint64_t requests) {
   grid.add({name, join_point, grouped(row.total), grouped(row.intercepted), grouped(row.ordered),
             requests == 0 ? "-"
@@ -180,7 +122,7 @@ std::string to_text(const LockCounts& counts, const std::string& title) {
     cells.insert(cells.end(), numbers.begin(), numbers.end());
     return cells;
   };
-  Grid libraries("llrrrrr");
+  TextTable libraries("llrrrrr");
   libraries.add(heading("library", ""));
   for (const LockRow& row : counts.by_library) {
     add_lock_row(libraries, row.library, "", row, counts.requests);
@@ -188,7 +130,7 @@ std::string to_text(const LockCounts& counts, const std::string& title) {
   add_lock_row(libraries, "all", "", all, counts.requests);
   text += libraries.text();
 
-  Grid join_points("llrrrrr");
+  TextTable join_points("llrrrrr");
   join_points.add(heading("library", "join point"));
   bool any = false;
   for (const LockRow& row : counts.by_join_point) {

@@ -138,14 +138,6 @@ void point_references(uint32_t families, bool at_wrappers) {
 
 }  // namespace
 
-const CallRow kCallRows[] = {
-#define AUXIN_CALL(family, facet, result, name, parameters, version, note) \
-  {#name, Family::family},
-#include "libmeta_os/hook_table.def"
-#undef AUXIN_CALL
-};
-const uint16_t kCallRowCount = kRowCount;
-
 void observe(Observer* observer) {
   const MetaLevel meta;
   Observer* const before = observer_in_force.exchange(observer, std::memory_order_acq_rel);

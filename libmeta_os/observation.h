@@ -17,24 +17,10 @@
 #include <array>
 #include <cstdint>
 
+#include "libmeta_os/call_rows.h"
 #include "libmeta_os/facets.h"
 
 namespace auxin::os {
-
-// The families of hook_table.def.
-enum class Family : uint8_t {
-  mutex, condition, rwlock, semaphore, spin, barrier, once, c11, thread, socket, transfer,
-  descriptor, poll, epoll, time, random, identity, scheduling, file, process, signal
-};
-constexpr uint32_t family_bit(Family family) { return 1u << static_cast<unsigned>(family); }
-
-struct CallRow {
-  const char* name;
-  Family family;
-};
-// The rows by number (ObservedCall::row): hooks with a fixed list of arguments, in table order.
-extern const CallRow kCallRows[];
-extern const uint16_t kCallRowCount;
 
 struct ObservedCall {
   uint16_t row;

@@ -210,6 +210,7 @@ void mark(const markers::JoinPoint& join_point, uint16_t index, uint64_t argumen
   note_activity(*region, *log);
   write_event(*region, *log, Event{clock_now(), 0, 0, argument, kind, row, 0});
   if (kind != kEntered || join_point.role != markers::Role::kUpcall) return;
+  region->requests.fetch_add(1, std::memory_order_relaxed);
   const markers::Marker* dispatcher =
       markers::this_thread().innermost(markers::Role::kDispatcher);
   if (dispatcher == nullptr || context.operation == nullptr) return;

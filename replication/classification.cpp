@@ -82,6 +82,7 @@ ModuleKind MapClassification::kind_of(const char* name) const {
 }
 
 ModuleKind caller_kind(os::CallSite site, const char** library) {
+  const os::MetaLevel meta;  // the unwinder has locks of its own
   const os::Module* module = os::module_of(site.address);
   ModuleKind kind = kind_of_module(module);
   if (kind == ModuleKind::kConduit) {

@@ -56,6 +56,12 @@ uint64_t Collector::events() const {
   return sum;
 }
 
+uint64_t Collector::requests() const {
+  uint64_t sum = 0;
+  for (const auto& drain : drains_) sum += drain->requests();
+  return sum;
+}
+
 uint64_t Collector::lost_events() const {
   uint64_t sum = 0;
   for (const auto& drain : drains_) sum += drain->lost_events();

@@ -30,6 +30,7 @@ class Collector {
   Result<std::string> finish(const std::string& path);
 
   uint64_t events() const;
+  uint64_t requests() const;
   uint64_t lost_events() const;
   uint64_t file_bytes() const;
 

@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/trace/symbols.h"
-#include "libmeta_os/observation.h"
+#include "libmeta_os/call_rows.h"
 
 namespace auxin::analysis {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "libmeta_os/observation.h"
+#include "libmeta_os/call_rows.h"
 #include "recording/region.h"
 
 namespace auxin::analysis {
