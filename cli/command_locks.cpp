@@ -16,6 +16,7 @@
 #include "cli/lock_report_text.h"
 #include "cli/report_json.h"
 #include "cli/report_text.h"
+#include "cli/runs/live_recording.h"
 #include "cli/runs/recorded_run.h"
 #include "cli/runs/run_messages.h"
 #include "cli/runs/work_directory.h"
@@ -32,6 +33,7 @@ struct Options {
   std::vector<std::string> server;
   uint32_t warm_up = analysis::kDefaultWarmUp;
   size_t paths = 20;
+  double seconds = 1;
   int ready_timeout_s = 60;
   bool json = false;
 };
@@ -75,6 +77,35 @@ int locks_of_run(const Options& options) {
   return tell_failures(options.loads, run->run) && run->failure.empty() ? kDone : kFailed;
 }
 
+// A running group: what its leaders have counted so far, and its leader watched for a while.
+int locks_of_group(const Options& options, const std::string& directory) {
+  auto report = read_group(directory);
+  if (!report) return refuse(report.error());
+  Json json = to_json(report->locks);
+  std::string text = to_text(report->locks, report->name);
+  if (options.seconds > 0) {
+    const InterruptNotice notice;
+    auto work = WorkDirectory::make();
+    if (!work) return refuse(work.error());
+    const std::string path = options.record.value_or(work->path() + "/trace");
+    auto events = record_group(directory, options.seconds, path);
+    auto trace = events ? analysis::read_trace(path) : Result<analysis::Trace>(Error{});
+    json["observed"] = nullptr;
+    if (events && trace) {
+      const analysis::LockReport watched = analysis::make_lock_report(
+          *trace, fmt::format("{}, watched for {:g} s", report->name, options.seconds),
+          options.warm_up);
+      json["observed"] = analysis::to_json(watched);
+      text += "\n" + to_text(watched, options.paths);
+    } else {
+      const std::string why = events ? trace.error() : events.error();
+      json["not_observed"] = why;
+      text += fmt::format("\n  counted only, not watched: {}\n", why);
+    }
+  }
+  return print(options.json ? dump(json, 2) : text);
+}
+
 int locks(const Options& options) {
   if (!options.server.empty() || options.trace) {
     if (options.name || options.pid || (options.trace && !options.server.empty())) {
@@ -82,8 +113,11 @@ int locks(const Options& options) {
     }
     return options.trace ? tell_trace(options, *options.trace) : locks_of_run(options);
   }
-  if (!options.loads.empty() || options.record) {
-    return refuse("--load and --record need a server: auxin locks --load 'COMMAND' -- SERVER ARG");
+  if (!options.loads.empty()) {
+    return refuse("--load needs a server: auxin locks --load 'COMMAND' -- SERVER ARG");
+  }
+  if (options.record && !options.name) {
+    return refuse("--record needs the NAME of a group, or a server behind --");
   }
   if (options.pid) {
     if (options.name) return refuse("give a NAME or --pid, not both");
@@ -98,9 +132,7 @@ int locks(const Options& options) {
       return refuse(fmt::format("there is no group {}; `auxin status` lists those there are",
                                 *options.name));
     }
-    auto report = read_group(directory);
-    if (!report) return refuse(report.error());
-    return tell(options, report->locks, report->name);
+    return locks_of_group(options, directory);
   }
   Json list = Json::array();
   std::string text;
@@ -127,6 +159,12 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
                     "As JSON: an object for one group or run, an array for all groups");
   command->add_option("--pid", options->pid, "A process that runs with libauxin.so preloaded")
       ->type_name("PID");
+  command
+      ->add_option("--for", options->seconds,
+                   "How long to watch the leader of the group NAME; 0: only tell what was counted "
+                   "(default: 1)")
+      ->type_name("SECONDS")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--trace", options->trace, "A recording, as --record keeps it")
       ->type_name("FILE");
   command
@@ -134,7 +172,7 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
                    "A shell line, started when the server is ready; may be given several times")
       ->type_name("COMMAND")
       ->allow_extra_args(false);
-  command->add_option("--record", options->record, "Keep the recording of the run")
+  command->add_option("--record", options->record, "Keep the recording")
       ->type_name("FILE");
   command
       ->add_option("--warm-up", options->warm_up,

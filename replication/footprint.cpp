@@ -91,15 +91,27 @@ const Footprint& counting_footprint() {
   return footprint;
 }
 
+namespace {
+
+const Footprint* installed = nullptr;
+
+}  // namespace
+
+void take_unused_hooks_out() {
+  if (installed == nullptr) return;
+  std::vector<markers::Rebinding> taken_out;
+  for (const Hook& hook : kHooks)
+    if (!in_footprint(*installed, hook.facet)) taken_out.push_back({hook.name, hook.real()});
+  markers::rebind(taken_out);
+}
+
 void install_footprint(const Footprint& footprint) {
   os::facets.synchronisation = footprint.synchronisation;
   os::facets.threads = footprint.threads;
   os::facets.descriptors = footprint.descriptors;
   os::facets.values = footprint.values;
-  std::vector<markers::Rebinding> taken_out;
-  for (const Hook& hook : kHooks)
-    if (!in_footprint(footprint, hook.facet)) taken_out.push_back({hook.name, hook.real()});
-  markers::rebind(taken_out);
+  installed = &footprint;
+  take_unused_hooks_out();
   describe(footprint);
 }
 

@@ -26,5 +26,8 @@ const Footprint& counting_footprint();    // bare preload
 
 // Puts the facets in force and takes the hooks of the others out. Once, or again after a dlopen.
 void install_footprint(const Footprint& footprint);
+// Once more what install_footprint() did to the modules' references: an observer of the hooks had
+// them all (libmeta_os/observation.h).
+void take_unused_hooks_out();
 
 }  // namespace auxin::replication

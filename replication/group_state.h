@@ -22,7 +22,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 5;
+inline constexpr uint32_t kControlVersion = 6;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -173,6 +173,11 @@ struct alignas(4096) GroupControl {
   os::CounterRow leader_rows[os::kMaxSiteClasses];
   os::CounterRow base_rows[os::kMaxSiteClasses];
   std::atomic<uint64_t> requests_at_base;
+
+  // A recording of the leader that the command asks for: until then, on the monotonic clock; 0:
+  // none. The directory is written first, and gets the region (recording/region.h).
+  std::atomic<uint64_t> record_until_ns;
+  char record_directory[256];
 
   PromotionRecord promotions[kMaxPromotions];
   UnsupportedNote unsupported[kMaxUnsupported];

@@ -15,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -39,6 +38,7 @@
 #include "replication/group_end.h"
 #include "replication/keeper.h"
 #include "replication/kill_points.h"
+#include "replication/recording_control.h"
 #include "replication/replica.h"
 #include "replication/report.h"
 #include "replication/request_events.h"
@@ -74,8 +74,6 @@ struct Membership {
   std::string memory_path;
   int id = -1;
 };
-constexpr long kDefaultRecordChunks = 1024;
-
 Membership* membership = nullptr;  // what the environment asked for; null: no group
 
 std::vector<markers::JoinPointMap>* installed_maps = nullptr;
@@ -187,28 +185,6 @@ void become_replica() {
     count_only();
     install_request_flow({false, false});
     install_footprint(supervised_footprint());
-  }
-}
-
-// What a recording asks of the levels below it.
-uint64_t recorded_activity() { return current_activity()->id; }
-
-// Where the environment asks for it: from here on, for good.
-void record_from_the_start() {
-  const char* directory = getenv(kRecordVariable);
-  if (directory == nullptr || *directory == '\0' || recording::is_recording()) return;
-  const char* detail = getenv(kRecordDetailVariable);
-  const char* chunks = getenv(kRecordChunksVariable);
-  const bool count = detail != nullptr && strcmp(detail, "count") == 0;
-  const long wanted = chunks != nullptr ? atol(chunks) : kDefaultRecordChunks;
-  char error[600];
-  if (!recording::begin_recording(
-          {directory, count ? recording::Detail::kCount : recording::Detail::kFull,
-           static_cast<uint32_t>(std::clamp(wanted, 16L, 1L << 20))},
-          {recorded_activity, req::operation_of}, error, sizeof error)) {
-    say("auxin: ");
-    say(error);
-    say("\n");
   }
 }
 

@@ -14,6 +14,7 @@
 #include "replication/futex.h"
 #include "replication/log_writer.h"
 #include "replication/promotion.h"
+#include "replication/recording_control.h"
 #include "replication/replay.h"
 #include "replication/replica.h"
 #include "replication/standard_output.h"
@@ -172,6 +173,7 @@ void* tender(void*) {
     reserve_log_ahead();
     flush_pending_output();
     if (tick % kCountersEveryTicks == 0) publish_counters();
+    look_at_recording_request();
     sleep_ns(kLeaderTickNs);
   }
 }
@@ -182,6 +184,7 @@ void* counter(void*) {
   for (;;) {
     replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
     publish_counters();
+    look_at_recording_request();
     sleep_ns(kLeaderTickNs * kCountersEveryTicks);
   }
 }

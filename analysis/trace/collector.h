@@ -24,6 +24,7 @@ class Collector {
   // Drains every region, also new ones. How many events.
   uint64_t step();
   void ask_to_end();
+  bool has_begun() const { return !drains_.empty(); }
   bool recorders_are_done() const;
   // Ends the traces; the main one (of the process with the most events) is moved to `path`. An
   // error: nothing was recorded, or the file can't be written.
