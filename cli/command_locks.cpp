@@ -178,7 +178,9 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
       ->add_option("--warm-up", options->warm_up,
                    "The first requests of each thread that count as warm-up (default: 3)")
       ->type_name("N");
-  command->add_option("--paths", options->paths, "How many call paths to list; 0: all (default: 20)")
+  command
+      ->add_option("--paths", options->paths,
+                   "How many call paths to list; 0: all (default: 20)")
       ->type_name("N");
   command
       ->add_option("--ready-timeout", options->ready_timeout_s,

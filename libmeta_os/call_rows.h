@@ -18,7 +18,8 @@ struct CallRow {
   const char* name;
   Family family;
 };
-// The rows by number (ObservedCall::row, observation.h): hooks with a fixed list of arguments, in table order.
+// The rows by number (ObservedCall::row, observation.h): hooks with a fixed list of arguments, in
+// table order.
 extern const CallRow kCallRows[];
 extern const uint16_t kCallRowCount;
 
