@@ -10,7 +10,12 @@
 //   AUXIN_TEST_REPORT=on       process and thread events are written to standard error, and
 //                              programs that are started get AUXIN_SEEN=1 as their environment
 //   AUXIN_TEST_FACTORY=on      the main thread is under a kMutexFactory marker
+//   AUXIN_TEST_OBSERVE=on      every call of every family is observed, and each observation is
+//                              checked: its site is the program's, each before has its after
+//   AUXIN_TEST_OBSERVE=told    the same, and what was observed is told when the program ends
 // Site class: one per module.
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +25,7 @@
 #include "libmeta_os/counters.h"
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/modules.h"
+#include "libmeta_os/observation.h"
 #include "libmeta_os/real_calls.h"
 #include "metamarkers/marker_stack.h"
 
@@ -30,6 +36,8 @@ class ByModule : public Classification {
  public:
   Verdict synchronisation_object(CallSite site) override {
     const Module* const module = module_of(site.address);
+    // Whoever stands between, a hook is called by the program.
+    if (module != nullptr && module == module_of(reinterpret_cast<const void*>(&attach))) abort();
     return {select_all_, site_class(module == nullptr ? "?" : module->name, ""), true};
   }
   bool value(CallSite) override { return select_all_; }
@@ -190,6 +198,40 @@ Fixed fixed;
 ReportingProcess reporting_process;
 ReportingThreads reporting_threads;
 
+// Trusts nothing: what is wrong ends the program.
+class Checking : public Observer {
+ public:
+  uint32_t families() const override { return ~0u; }
+  void before(const ObservedCall& call, Kept& kept) override {
+    const void* const own = reinterpret_cast<const void*>(&attach);
+    const auto* const below = reinterpret_cast<const void* const*>(call.frame) - 1;
+    if (call.row >= kCallRowCount || module_of(call.site.address) == module_of(own) ||
+        *below != call.site.address || kept != Kept{}) {
+      abort();
+    }
+    kept = {call.frame, call.arguments[0], 7, 9};
+    errno = EBADMSG;  // is not the program's to see
+  }
+  void after(const ObservedCall& call, const Kept& kept, int64_t result, int, bool left) override {
+    if (kept != Kept{call.frame, call.arguments[0], 7, 9} || (left && result != 0)) abort();
+    ++observed_[call.row];
+    errno = EBADMSG;
+  }
+  void tell() const {
+    for (uint16_t row = 0; row < kCallRowCount; ++row) {
+      if (const int count = observed_[row].load(); count > 0) {
+        char line[96];
+        snprintf(line, sizeof line, "observed %s %d", kCallRows[row].name, count);
+        report(line);
+      }
+    }
+  }
+
+ private:
+  std::atomic<int> observed_[512] = {};
+};
+Checking checking;
+
 bool environment_says(const char* name, const char* value) {
   const char* const set = getenv(name);
   return set != nullptr && strcmp(set, value) == 0;
@@ -210,6 +252,10 @@ struct Installed {
       markers::this_thread().push(markers::Role::kMutexFactory, 0, 0, UINTPTR_MAX);
     }
     classification = &by_module;
+    const char* const observed = getenv("AUXIN_TEST_OBSERVE");
+    if (observed == nullptr) return;
+    observe(&checking);
+    if (strcmp(observed, "told") == 0) atexit([] { checking.tell(); });
   }
 } installed;
 

@@ -33,6 +33,10 @@ const Mode kModes[] = {
     {"all_selected", "AUXIN_TEST_SELECT=all LD_PRELOAD=" REIFYING_LIBRARY},
     {"sockets_reified", "AUXIN_TEST_SOCKETS=reify LD_PRELOAD=" REIFYING_LIBRARY},
     {"all_reified", "AUXIN_TEST_SELECT=all AUXIN_TEST_SOCKETS=reify LD_PRELOAD=" REIFYING_LIBRARY},
+    {"observed", "AUXIN_TEST_OBSERVE=on LD_PRELOAD=" REIFYING_LIBRARY},
+    {"all_observed",
+     "AUXIN_TEST_OBSERVE=on AUXIN_TEST_SELECT=all AUXIN_TEST_SOCKETS=reify LD_PRELOAD="
+     REIFYING_LIBRARY},
 };
 
 // Output (standard output and error) and exit status of a shell command, which gets 60 s.
@@ -200,6 +204,14 @@ TEST(Values, StayLibcsWhereTheyAreNotWanted) {
       std::string("AUXIN_TEST_VALUES=fixed LD_PRELOAD=") + REIFYING_LIBRARY;
   const std::string output = outcome(unwanted, std::string(HOOK_PROGRAMS) + " clocks_agree");
   EXPECT_EQ(output, outcome("A=b", std::string(HOOK_PROGRAMS) + " clocks_agree"));
+}
+
+// The calls of a program that takes one mutex 1000 times are seen once each, and no more of them.
+TEST(Observation, SeesEachCallOnce) {
+  const std::string told = outcome("AUXIN_TEST_OBSERVE=told LD_PRELOAD=" REIFYING_LIBRARY,
+                                   HOOK_PROGRAMS " lock_and_wait");
+  EXPECT_NE(told.find("observed pthread_mutex_lock 1000\n"), std::string::npos) << told;
+  EXPECT_NE(told.find("observed pthread_mutex_unlock 1000\n"), std::string::npos) << told;
 }
 
 TEST(Events, OfThreadsAndProcessesReachTheFacets) {
