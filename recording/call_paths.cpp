@@ -124,10 +124,12 @@ bool still_there(const PathShape& shape, uintptr_t frame) {
 uint32_t find_path(Region& region, PathCache& cache, const void* site, uintptr_t frame) {
   const auto address = reinterpret_cast<uint64_t>(site);
   const uint64_t mixed = (address ^ (uint64_t{frame} << 20)) * 0x9e3779b97f4a7c15;
-  PathCache::Entry& entry = cache.entries[mixed >> 54];
-  static_assert(kPathCacheSize == 1u << (64 - 54));
-  if (entry.site == address && entry.frame == frame && still_there(*entry.shape, frame)) {
-    return entry.shape->number;
+  PathCache::Set& set = cache.sets[mixed >> 56];
+  static_assert(kPathSets == 1u << (64 - 56));
+  for (const PathCache::Entry& entry : set.entries) {
+    if (entry.site == address && entry.frame == frame && still_there(*entry.shape, frame)) {
+      return entry.shape->number;
+    }
   }
   markers::StackFrame found[kMaxFramesInPath];
   const size_t count = markers::caller_frames(found, kMaxFramesInPath);
@@ -143,7 +145,8 @@ uint32_t find_path(Region& region, PathCache& cache, const void* site, uintptr_t
   const uint32_t number = intern(region, frames, length);
   if (number == 0) return 0;
   if (const PathShape* shape = shape_of(number, found + first, length, frame); shape != nullptr) {
-    entry = {address, frame, shape};
+    set.entries[set.next] = {address, frame, shape};
+    set.next = (set.next + 1) % kPathsInSet;
   }
   return number;
 }

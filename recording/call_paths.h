@@ -27,14 +27,20 @@ struct PathShape {
   } words[];
 };
 
-inline constexpr uint32_t kPathCacheSize = 1024;
+// Several paths may lead to one call site at one depth of the stack: the latest ones are kept.
+inline constexpr uint32_t kPathSets = 256;
+inline constexpr uint32_t kPathsInSet = 6;
 
 struct PathCache {
   struct Entry {
     uint64_t site;
     uintptr_t frame;
     const PathShape* shape;
-  } entries[kPathCacheSize];
+  };
+  struct Set {
+    Entry entries[kPathsInSet];
+    uint32_t next;  // to be replaced
+  } sets[kPathSets];
 };
 
 // The number of the calling thread's path, of a call at `site` made with the stack pointer `frame`

@@ -85,7 +85,7 @@ Result<std::string> Collector::finish(const std::string& path) {
   }
   const auto main = std::max_element(
       drains_.begin(), drains_.end(),
-      [](const auto& left, const auto& right) { return left->events() < right->events(); });
+      [](const auto& left, const auto& right) { return left->calls() < right->calls(); });
   if (!(*main)->error().empty()) return Error{(*main)->error()};
   std::error_code error;
   fs::rename((*main)->trace_path(), path, error);

@@ -26,7 +26,7 @@ class Collector {
   void ask_to_end();
   bool has_begun() const { return !drains_.empty(); }
   bool recorders_are_done() const;
-  // Ends the traces; the main one (of the process with the most events) is moved to `path`. An
+  // Ends the traces; the main one (of the process with the most calls) is moved to `path`. An
   // error: nothing was recorded, or the file can't be written.
   Result<std::string> finish(const std::string& path);
 

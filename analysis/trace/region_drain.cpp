@@ -310,6 +310,13 @@ bool RegionDrain::recorder_is_done() const {
   return region_->recording.load(std::memory_order_acquire) == 0;
 }
 
+uint64_t RegionDrain::calls() const {
+  uint64_t sum = events_;
+  if (region_->detail == recording::Detail::kFull) return sum;
+  for (const recording::SiteCount& each : region_->sites) sum += each.count.load();
+  return sum;
+}
+
 uint64_t RegionDrain::requests() const { return region_->requests.load(); }
 uint64_t RegionDrain::lost_events() const {
   return region_->lost_events.load(std::memory_order_relaxed) + left_behind_;

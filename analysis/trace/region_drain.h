@@ -35,6 +35,8 @@ class RegionDrain {
 
   int pid() const { return pid_; }
   uint64_t events() const { return events_; }
+  // Calls recorded so far, as events or as counts.
+  uint64_t calls() const;
   uint64_t requests() const;
   uint64_t lost_events() const;
   uint64_t file_bytes() const { return writer_.size_bytes(); }
