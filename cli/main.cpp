@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   add_run_command(app, server, &action);
   add_status_command(app, &action);
   add_locks_command(app, server, &action);
+  add_discover_command(app, server, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
   add_stm_command(app, &action);
@@ -50,8 +51,10 @@ int main(int argc, char** argv) {
 
   try {
     app.parse(words);
-    if (!server.empty() && !app.got_subcommand("run") && !app.got_subcommand("locks")) {
-      return refuse("only `auxin run` and `auxin locks` take a server after --; see "
+    const bool takes_server = app.got_subcommand("run") || app.got_subcommand("locks") ||
+                              app.got_subcommand("discover");
+    if (!server.empty() && !takes_server) {
+      return refuse("only `auxin run`, `auxin locks` and `auxin discover` take words after --; see "
                     "`auxin --help`");
     }
     return action();

@@ -11,6 +11,7 @@ namespace auxin::cli {
 
 class ServerHelp : public CLI::Formatter {
  public:
+  // `command`: its name.
   explicit ServerHelp(std::string command) : command_(std::move(command)) {}
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool named = app->get_option_no_throw("NAME") != nullptr;

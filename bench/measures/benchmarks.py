@@ -15,7 +15,7 @@ import os
 
 from harness import paths, processes, server, stock_load
 
-from . import bank, pairs, stm
+from . import bank, pairs, recording, stm
 from .results import Options, Result, of_differences, of_ratios  # noqa: F401
 
 
@@ -260,6 +260,7 @@ BENCHMARKS = {
     "failover": failover,
     "ordered-share": ordered_share,
     "memory": memory,
+    **recording.BENCHMARKS,
     **stm.BENCHMARKS,
 }
 
@@ -278,5 +279,6 @@ DESCRIPTIONS = {
     "failover": "time to the first reply after SIGKILL of the leader",
     "ordered-share": "ordered synchronisation calls of a deposit",
     "memory": "private memory of an idle leader over the plain server's",
+    **recording.DESCRIPTIONS,
     **stm.DESCRIPTIONS,
 }

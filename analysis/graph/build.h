@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The behavioural graph of a trace, before any operator: a node for each thread, function, lock,
+// condition, connection and operation.
+#pragma once
+
+#include "analysis/graph/graph.h"
+#include "analysis/graph/objects.h"
+#include "analysis/trace/trace.h"
+
+namespace auxin::analysis {
+
+Graph build_graph(const Trace& trace, const TraceObjects& objects);
+
+// "omni::GIOP_S" of "omni::GIOP_S::dispatcher()"; "" of a function in no class or namespace.
+std::string class_of(const std::string& function);
+// Without its arguments and template arguments' insides: "std::vector<…>::push_back".
+std::string short_name(const std::string& function);
+
+}  // namespace auxin::analysis

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it costs a server to be recorded, and what becomes of recordings."""
+import os
+import subprocess
+
+from harness import paths
+
+from . import bank, pairs
+from .results import of_ratios
+
+CLIENTS = 1
+LEAD_S = 0.5  # for the recording to begin before the load, and to end after it
+
+
+def latency_us(bank_group, mix, seconds):
+    return bank.measured(bank_group.port, bank_group.pids(), CLIENTS, mix, seconds).p50_us
+
+
+def recorded_latency_us(bank_group, mix, seconds):
+    """The same while the leader is recorded at full detail, and the recording is collected."""
+    trace = paths.scratch_dir() / "trace"
+    command = [paths.program("auxin"), "locks", bank_group.group.name, "--state-dir",
+               str(bank_group.group.state_dir), "--for", str(seconds + bank.WARM_UP_S + 2 * LEAD_S),
+               "--record", str(trace), "--json"]
+    recording = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
+    try:
+        result = latency_us(bank_group, mix, seconds)
+        if recording.wait(timeout=seconds + 60) != 0:
+            raise bank.LoadFailed("the recording failed")
+        return result
+    finally:
+        recording.kill()
+        recording.wait()
+        subprocess.run(["rm", "-rf", str(trace.parent)], check=True)
+
+
+def record_full(options):
+    """A group of one replica, recorded and not: the median latency of a deposit."""
+    with bank.BankGroup(1) as bank_group:
+        measured = pairs.interleave(
+            options.count,
+            lambda: recorded_latency_us(bank_group, "deposit", options.seconds),
+            lambda: latency_us(bank_group, "deposit", options.seconds))
+    return of_ratios(measured, "us", at_most=1.3)
+
+
+def record_count(options):
+    """The bare preload, which counts, against no preload: the median latency of a deposit."""
+    measured = pairs.interleave(
+        options.count,
+        lambda: bank.preloaded(CLIENTS, "deposit", options.seconds).p50_us,
+        lambda: bank.native(CLIENTS, "deposit", options.seconds).p50_us)
+    return of_ratios(measured, "us", at_most=1.05)
+
+
+BENCHMARKS = {
+    "record-full": record_full,
+    "record-count": record_count,
+}
+
+DESCRIPTIONS = {
+    "record-full": "latency while each call is recorded with its path, against not recorded",
+    "record-count": "latency while calls are only counted, against native",
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// auxin discover: records a run of a server, and shows what it is made of.
+#include <errno.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "analysis/graph/build.h"
+#include "analysis/graph/dot.h"
+#include "analysis/graph/operators.h"
+#include "analysis/trace/reader.h"
+#include "cli/command.h"
+#include "cli/report_json.h"
+#include "cli/runs/recorded_run.h"
+#include "cli/runs/run_messages.h"
+#include "cli/runs/work_directory.h"
+#include "cli/server_help.h"
+#include "cli/text_table.h"
+
+namespace auxin::cli {
+namespace {
+
+using analysis::Graph;
+
+// Of a graph without operators as many nodes as one can look at.
+constexpr size_t kMostNodesInAPicture = 400;
+
+struct Options {
+  std::vector<std::string> server, loads;
+  std::optional<std::string> record, dot, svg, operations_file;
+  std::vector<std::string> traces, operations;
+  bool json = false, group = false;
+  int ready_timeout_s = 60;
+};
+
+Result<std::string> text_of(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return Error{fmt::format("{}: {}", path, strerrordesc_np(errno))};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// A file of the user's: whole, or as it was.
+std::optional<Error> write_file(const std::string& path, const std::string& text) {
+  const std::string unfinished = path + ".unfinished";
+  {
+    std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
+    file << text;
+    file.flush();
+    if (!file) {
+      const int error = errno;
+      unlink(unfinished.c_str());
+      return Error{fmt::format("{}: can't be written: {}", path, strerrordesc_np(error))};
+    }
+  }
+  if (rename(unfinished.c_str(), path.c_str()) == 0) return std::nullopt;
+  const int error = errno;
+  unlink(unfinished.c_str());
+  return Error{fmt::format("{}: can't be written: {}", path, strerrordesc_np(error))};
+}
+
+Result<std::vector<analysis::Operation>> operations_of(const Options& options) {
+  std::string text;
+  if (options.operations_file) {
+    auto file = text_of(*options.operations_file);
+    if (!file) return Error{file.error()};
+    text = *file + "\n";
+  }
+  for (const std::string& line : options.operations) text += line + "\n";
+  return analysis::parse_operations(text);
+}
+
+Result<Graph> graph_of(const std::string& path) {
+  auto trace = analysis::read_trace(path);
+  if (!trace) return Error{trace.error()};
+  for (const std::string& remark : trace->remarks) complain(remark);
+  if (trace->lost_events > 0) {
+    complain(fmt::format("{} calls found no room while they were recorded", trace->lost_events));
+  }
+  if (trace->event_count() == 0) {
+    return Error{fmt::format("{}: nothing is recorded in it", path)};
+  }
+  return analysis::build_graph(*trace, analysis::find_objects(*trace));
+}
+
+std::string summary(const Graph& graph) {
+  std::map<std::string, std::pair<uint64_t, uint64_t>> kinds;  // nodes, members
+  for (const analysis::Node& node : graph.nodes) {
+    auto& [nodes, members] = kinds[name_of(node.kind)];
+    ++nodes;
+    members += node.members;
+  }
+  std::string text = fmt::format("{}  {} nodes, {} edges\n\n", graph.title,
+                                 grouped(graph.nodes.size()), grouped(graph.edges.size()));
+  TextTable table("lrr");
+  table.add({"kind", "nodes", "stand for"});
+  for (const auto& [kind, counts] : kinds) {
+    table.add({kind, grouped(counts.first), grouped(counts.second)});
+  }
+  text += table.text();
+  std::vector<const analysis::Node*> order;
+  for (const analysis::Node& node : graph.nodes) order.push_back(&node);
+  std::stable_sort(order.begin(), order.end(), [](const auto* left, const auto* right) {
+    return left->count + left->other_count > right->count + right->other_count;
+  });
+  constexpr size_t kListed = 30;
+  TextTable nodes("lrrrl");
+  nodes.add({"node", "calls", "intercepted", "ordered", "kind, library"});
+  for (size_t i = 0; i < std::min(kListed, order.size()); ++i) {
+    const analysis::Node& node = *order[i];
+    std::string name = analysis::short_name(node.name.substr(0, node.name.find('\n')));
+    if (node.members > 1) name += fmt::format(" ×{}", node.members);
+    nodes.add({name,
+               node.other_count > 0
+                   ? fmt::format("{} / {}", grouped(node.count), grouped(node.other_count))
+                   : grouped(node.count),
+               grouped(node.intercepted), grouped(node.ordered),
+               std::string(name_of(node.kind)) +
+                   (node.library.empty() ? "" : ", " + node.library)});
+  }
+  text += "\n" + nodes.text();
+  if (order.size() > kListed) {
+    text += fmt::format("  (the first {} of {}; --json, --dot and --svg have all)\n", kListed,
+                        order.size());
+  }
+  for (const std::string& note : graph.notes) text += "  note: " + note + "\n";
+  return text;
+}
+
+int show(const Options& options, Graph graph,
+         const std::vector<analysis::Operation>& operations) {
+  auto reduced = analysis::apply_all(operations, std::move(graph));
+  if (!reduced) return refuse(reduced.error());
+  if (options.dot) {
+    if (auto error = write_file(*options.dot, analysis::to_dot(*reduced))) {
+      return refuse(error->message);
+    }
+  }
+  if (options.svg) {
+    Graph picture = *reduced;
+    if (picture.nodes.size() > kMostNodesInAPicture) {
+      complain(fmt::format("the picture has the {} nodes with the most calls, of {}; --op reduces "
+                           "the graph in other ways",
+                           kMostNodesInAPicture, picture.nodes.size()));
+      auto fewer = analysis::apply({"top", {std::to_string(kMostNodesInAPicture)}},
+                                   std::move(picture));
+      if (!fewer) return refuse(fewer.error());
+      picture = std::move(*fewer);
+    }
+    auto svg = analysis::to_svg(picture);
+    if (!svg) return refuse(svg.error());
+    if (auto error = write_file(*options.svg, *svg)) return refuse(error->message);
+  }
+  return print(options.json ? dump(analysis::to_json(*reduced), 2) : summary(*reduced));
+}
+
+int discover(const Options& options) {
+  const InterruptNotice notice;
+  auto operations = operations_of(options);
+  if (!operations) return refuse(operations.error());
+  if (options.traces.empty() == options.server.empty()) {
+    return refuse("give a server behind --, or one recording or two with --trace");
+  }
+  if (options.traces.size() > 2) return refuse("--trace can be given twice: two are compared");
+  auto work = WorkDirectory::make();
+  if (!work) return refuse(work.error());
+  std::vector<std::string> paths = options.traces;
+  bool good = true;
+  if (!options.server.empty()) {
+    ServerPlan server;
+    server.kind = options.group ? RunKind::kGroup : RunKind::kPreloaded;
+    server.server = options.server;
+    server.loads = options.loads;
+    server.ready_timeout_s = options.ready_timeout_s;
+    RecordingPlan recording;
+    recording.trace_path = options.record.value_or(work->path() + "/trace");
+    recording.progress = tell_progress;
+    auto run = record_server(std::move(server), recording);
+    if (!run) return refuse(run.error());
+    if (!run->failure.empty()) complain(run->failure + "; what was recorded until then follows");
+    good = tell_failures(options.loads, run->run) && run->failure.empty();
+    paths.push_back(recording.trace_path);
+  }
+  auto graph = graph_of(paths[0]);
+  if (!graph) return refuse(graph.error());
+  if (paths.size() == 2) {
+    auto other = graph_of(paths[1]);
+    if (!other) return refuse(other.error());
+    *graph = analysis::compare(*graph, *other);
+  }
+  const int shown = show(options, std::move(*graph), *operations);
+  return shown != kDone ? shown : good ? kDone : kFailed;
+}
+
+}  // namespace
+
+void add_discover_command(CLI::App& app, const std::vector<std::string>& server, Action* action) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "discover", "Record what a server calls, and show its threads, calls, objects and locks");
+  command
+      ->add_option("--load", options->loads,
+                   "A shell line, started when the server is ready; may be given several times")
+      ->type_name("COMMAND")
+      ->allow_extra_args(false);
+  command->add_option("--record", options->record, "Keep the recording")->type_name("FILE");
+  command
+      ->add_option("--trace", options->traces,
+                   "A recording, instead of a run; given twice, the two are compared")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--op", options->operations,
+                   "Operators on the graph, as below; may be given several times")
+      ->type_name("OPERATORS")
+      ->allow_extra_args(false);
+  command->add_option("--ops", options->operations_file, "A file of operators, applied first")
+      ->type_name("FILE");
+  command->add_option("--dot", options->dot, "Write the graph for graphviz")->type_name("FILE");
+  command->add_option("--svg", options->svg, "Write a picture of the graph")->type_name("FILE");
+  command->add_flag("--json", options->json, "The graph as JSON instead of a summary");
+  command->add_flag("--group", options->group,
+                    "Run the server as a group of one replica, as its map says; otherwise without "
+                    "any map");
+  command
+      ->add_option("--ready-timeout", options->ready_timeout_s,
+                   "Seconds that the server may take until it listens (default: 60)")
+      ->type_name("S")
+      ->check(CLI::PositiveNumber);
+  command->formatter(std::make_shared<ServerHelp>("discover"));
+  command->footer(std::string("Words after -- are a server, which is run once and recorded.\n\n") +
+                  analysis::kOperatorsHelp);
+  command->callback([=, &server] {
+    *action = [=, &server] {
+      options->server = server;
+      return discover(*options);
+    };
+  });
+}
+
+}  // namespace auxin::cli
