@@ -135,7 +135,9 @@ class Builder {
                                                                : NodeKind::kLock;
     const auto path = trace_.path(it.made_path != 0 ? it.made_path : it.first_path);
     const TraceFrame* maker = path.empty() ? nullptr : &trace_.frames[path.front()];
-    const std::string of = maker == nullptr ? "?" : short_name(maker->text());
+    std::string of = maker == nullptr ? "?" : short_name(maker->text());
+    // A wrapper's constructor says little: who called it says more.
+    if (path.size() > 1) of += " ← " + short_name(trace_.frames[path[1]].text());
     const std::string base = fmt::format("{} {} {}", name_of(it.kind),
                                          it.made_path != 0 ? "of" : "used in", of);
     const uint64_t ordinal = ++ordinals_[base];
