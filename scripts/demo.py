@@ -27,7 +27,7 @@ def fingerprint(port):
 
 
 def show_locks(bank_group):
-    done = bank_group.auxin("locks", bank_group.name)
+    done = bank_group.auxin("locks", bank_group.name, "--for", "0")
     say(done.stdout.rstrip() or done.stderr.rstrip())
 
 

@@ -7,8 +7,8 @@
 //                       ├──makes──▶ thread  └──receives, sends──▶ connection
 //                       └──serves──▶ operation
 //
-// A node stands for one thing, or, once an operator has grouped, for many (Node::members). Operators
-// (operators.h) make a graph from a graph; nodes and edges are in no particular order.
+// A node stands for one thing, or, once an operator has grouped, for many (Node::members).
+// Operators (operators.h) make a graph from a graph; nodes and edges are in no particular order.
 //
 // Thread safety: a value. Source: CosmOpen (paper 004, slides 29, 39, 40).
 #pragma once

@@ -377,7 +377,9 @@ const Operator* find_operator(const std::string& name) {
 
 std::string all_names() {
   std::string names;
-  for (const Operator& each : kOperators) names += (names.empty() ? "" : ", ") + std::string(each.name);
+  for (const Operator& each : kOperators) {
+    names += (names.empty() ? "" : ", ") + std::string(each.name);
+  }
   return names;
 }
 

@@ -19,7 +19,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-enum : uint16_t { kInit, kDestroy, kLock, kUnlock, kWait, kSignal, kAccept, kRecv, kClose, kCreate };
+enum : uint16_t {
+  kInit, kDestroy, kLock, kUnlock, kWait, kSignal, kAccept, kRecv, kClose, kCreate
+};
 
 Trace empty_trace() {
   Trace trace;

@@ -203,7 +203,7 @@ def ordered_share(options):
         def counts():
             time.sleep(PUBLISHED_S)
             table = json.loads(bank_group.group.auxin(
-                "locks", bank_group.group.name, "--json").stdout)
+                "locks", bank_group.group.name, "--for", "0", "--json").stdout)
             return table["total"], table["ordered"], bank_group.group.status()["requests"]
         bank.run_load(bank_group.port, 4, "deposit", 0.5)  # accounts are open, threads started
         before = counts()

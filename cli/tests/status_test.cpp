@@ -196,7 +196,13 @@ TEST_F(Status, LocksAreSummedByLibraryAndJoinPoint) {
     control.leader_rows[3] = {20, 20, 20};
     control.requests.store(10);
   });
-  const Done done = auxin_done({"locks", "fake", "--json", "--state-dir", root()});
+  // A fake leader records nothing, and that is said.
+  const Done watched = auxin_done({"locks", "fake", "--json", "--state-dir", root()});
+  ASSERT_EQ(watched.status, 0) << watched.errors;
+  EXPECT_EQ(json::parse(watched.output).at("observed"), nullptr);
+  EXPECT_NE(watched.output.find("did not begin a recording"), std::string::npos);
+  const Done done =
+      auxin_done({"locks", "fake", "--for", "0", "--json", "--state-dir", root()});
   ASSERT_EQ(done.status, 0) << done.errors;
   const json locks = json::parse(done.output);
   EXPECT_EQ(locks.at("total"), 135);
@@ -208,7 +214,7 @@ TEST_F(Status, LocksAreSummedByLibraryAndJoinPoint) {
   EXPECT_EQ(locks.at("by_library")[0].at("library"), "libomniORB4.so.2");
   EXPECT_EQ(locks.at("by_library")[0].at("total"), 115);
   ASSERT_EQ(locks.at("by_join_point").size(), 3u);
-  const Done text = auxin_done({"locks", "fake", "--state-dir", root()});
+  const Done text = auxin_done({"locks", "fake", "--for", "0", "--state-dir", root()});
   EXPECT_NE(text.output.find("dispatch"), std::string::npos) << text.output;
   const json status = status_json();
   EXPECT_EQ(status.at("locks").at("total"), 135);

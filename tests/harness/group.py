@@ -179,7 +179,7 @@ class Group:
         return json.loads(done.stdout)
 
     def locks(self):
-        done = self.auxin("locks", self.name, "--json")
+        done = self.auxin("locks", self.name, "--for", "0", "--json")
         self.test.assertEqual(done.returncode, 0, f"auxin locks: {done.stderr}")
         return json.loads(done.stdout)
 
