@@ -24,6 +24,7 @@
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
 #include "cli/text_table.h"
+#include "replication/environment.h"
 
 namespace auxin::cli {
 namespace {
@@ -181,6 +182,8 @@ int discover(const Options& options) {
     server.server = options.server;
     server.loads = options.loads;
     server.ready_timeout_s = options.ready_timeout_s;
+    // An empty directory: what is to be found out is not taken from a map.
+    if (!options.group) server.environment[replication::kMapsVariable] = work->sub("maps");
     RecordingPlan recording;
     recording.trace_path = options.record.value_or(work->path() + "/trace");
     recording.progress = tell_progress;
