@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it costs a server to be recorded, and what becomes of recordings."""
 import os
+import statistics
 import subprocess
+import time
 
 from harness import paths
 
 from . import bank, pairs
-from .results import of_ratios
+from .results import Result, of_ratios
 
 CLIENTS = 1
+EVENTS = 10_000_000
 LEAD_S = 0.5  # for the recording to begin before the load, and to end after it
 
 
@@ -53,12 +56,42 @@ def record_count(options):
     return of_ratios(measured, "us", at_most=1.05)
 
 
+def trace_reduce(options):
+    """Ten million calls: read, made a graph, grouped by class, drawn."""
+    directory = paths.scratch_dir()
+    trace, picture = directory / "trace", directory / "picture.svg"
+    auxin = paths.program("auxin")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        # It is no server and ends by itself; what was recorded is kept.
+        subprocess.run([auxin, "discover", "--record", str(trace), "--op", "top 1", "--",
+                        paths.program("recorded_program"), "run", str(EVENTS // 6)], **quiet)
+        measured = []
+        for _ in range(options.count):
+            begun = time.monotonic()
+            reduce = subprocess.Popen([auxin, "discover", "--trace", str(trace), "--op",
+                                       "group class", "--svg", str(picture)], **quiet)
+            _, status, usage = os.wait4(reduce.pid, 0)
+            reduce.returncode = status
+            if status != 0 or not picture.exists():
+                raise RuntimeError("the trace could not be reduced")
+            measured.append((time.monotonic() - begun, usage.ru_maxrss / 2**20))
+    finally:
+        subprocess.run(["rm", "-rf", str(directory)], check=True)
+    seconds = statistics.median(value for value, _ in measured)
+    gib = max(value for _, value in measured)
+    return Result(value=seconds, unit="s", target="<= 30 s and 2 GiB",
+                  met=seconds <= 30 and gib <= 2, detail=f"at most {gib:.2f} GiB")
+
+
 BENCHMARKS = {
     "record-full": record_full,
     "record-count": record_count,
+    "trace-reduce": trace_reduce,
 }
 
 DESCRIPTIONS = {
     "record-full": "latency while each call is recorded with its path, against not recorded",
     "record-count": "latency while calls are only counted, against native",
+    "trace-reduce": "a recording of ten million calls, read, grouped and drawn",
 }

@@ -16,7 +16,7 @@ namespace auxin::cli {
 
 struct RecordingPlan {
   recording::Detail detail = recording::Detail::kFull;
-  uint32_t chunk_count = 1024;
+  uint32_t chunk_count = 4096;  // 128 MiB, of which is used what the collector is behind
   uint64_t most_bytes = uint64_t{1} << 30;  // of the trace
   std::string trace_path;
   // Told now and then: events so far, requests so far, bytes of the trace. May be empty.
