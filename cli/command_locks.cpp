@@ -2,21 +2,25 @@
 //
 // auxin locks: how many synchronisation calls there were, and how many had to be ordered.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "analysis/locks/cost.h"
 #include "analysis/locks/lock_report.h"
 #include "analysis/locks/lock_report_json.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
+#include "cli/cost_report_text.h"
 #include "cli/group_report.h"
 #include "cli/lock_report_text.h"
 #include "cli/report_json.h"
 #include "cli/report_text.h"
 #include "cli/runs/live_recording.h"
+#include "cli/runs/measured_run.h"
 #include "cli/runs/recorded_run.h"
 #include "cli/runs/run_messages.h"
 #include "cli/runs/work_directory.h"
@@ -35,25 +39,39 @@ struct Options {
   size_t paths = 20;
   double seconds = 1;
   int ready_timeout_s = 60;
-  bool json = false;
+  bool json = false, measure = false;
+  uint32_t rounds = 5;
 };
 
 int tell(const Options& options, const LockCounts& counts, const std::string& title) {
   return print(options.json ? dump(to_json(counts), 2) : to_text(counts, title));
 }
 
-int tell(const Options& options, const analysis::Trace& trace) {
+// `cost`: null: it was not measured.
+int tell(const Options& options, const analysis::Trace& trace, const analysis::CostReport* cost) {
   const std::string title = trace.command.empty() ? "recording" : trace.command;
   const analysis::LockReport report =
       analysis::make_lock_report(trace, title, options.warm_up);
-  return print(options.json ? dump(analysis::to_json(report), 2)
-                            : to_text(report, options.paths));
+  if (options.json) {
+    Json json = analysis::to_json(report);
+    json["cost"] = nullptr;
+    if (cost != nullptr) json["cost"] = analysis::to_json(*cost);
+    return print(dump(json, 2));
+  }
+  std::string text = to_text(report, options.paths);
+  if (cost != nullptr) text += "\n" + to_text(*cost);
+  return print(text);
 }
 
-int tell_trace(const Options& options, const std::string& path) {
+int tell_trace(const Options& options, const std::string& path,
+               const analysis::CostReport* cost = nullptr) {
   auto trace = analysis::read_trace(path);
   if (!trace) return refuse(trace.error());
-  return tell(options, *trace);
+  return tell(options, *trace, cost);
+}
+
+void tell_rounds(uint32_t done, uint32_t all) {
+  if (isatty(STDERR_FILENO) != 0) complain(fmt::format("measured {} of {} runs", done, all));
 }
 
 // One run of the server as a group of one replica, recorded.
@@ -66,15 +84,27 @@ int locks_of_run(const Options& options) {
   server.server = options.server;
   server.loads = options.loads;
   server.ready_timeout_s = options.ready_timeout_s;
+  const ServerPlan measured = server;
   RecordingPlan recording;
   recording.trace_path = options.record.value_or(work->path() + "/trace");
   recording.progress = tell_progress;
   auto run = record_server(std::move(server), recording);
   if (!run) return refuse(run.error());
   if (!run->failure.empty()) complain(run->failure + "; what was recorded until then follows");
-  const int told = tell_trace(options, recording.trace_path);
+  bool good = tell_failures(options.loads, run->run) && run->failure.empty();
+  std::optional<analysis::CostReport> cost;
+  if (options.measure && good && !run->run.interrupted) {
+    auto rounds = measure_forms(measured, options.rounds, tell_rounds);
+    if (rounds) {
+      cost = analysis::summarise(*rounds);
+    } else {
+      complain(rounds.error());
+      good = false;
+    }
+  }
+  const int told = tell_trace(options, recording.trace_path, cost ? &*cost : nullptr);
   if (told != kDone) return told;
-  return tell_failures(options.loads, run->run) && run->failure.empty() ? kDone : kFailed;
+  return good ? kDone : kFailed;
 }
 
 // A running group: what its leaders have counted so far, and its leader watched for a while.
@@ -111,7 +141,14 @@ int locks(const Options& options) {
     if (options.name || options.pid || (options.trace && !options.server.empty())) {
       return refuse("give one of NAME, --pid, --trace and -- SERVER");
     }
+    if (options.measure && (options.trace || options.loads.empty())) {
+      return refuse("--measure needs a server and a load that ends by itself: "
+                    "auxin locks --measure --load 'COMMAND' -- SERVER ARG");
+    }
     return options.trace ? tell_trace(options, *options.trace) : locks_of_run(options);
+  }
+  if (options.measure) {
+    return refuse("--measure needs a server: auxin locks --measure --load 'COMMAND' -- SERVER");
   }
   if (!options.loads.empty()) {
     return refuse("--load needs a server: auxin locks --load 'COMMAND' -- SERVER ARG");
@@ -174,6 +211,12 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
       ->allow_extra_args(false);
   command->add_option("--record", options->record, "Keep the recording")
       ->type_name("FILE");
+  command->add_flag("--measure", options->measure,
+                    "Also run server and loads natively, preloaded, multi-level, and with every "
+                    "lock ordered, and tell throughput and latency");
+  command->add_option("--rounds", options->rounds, "How often to run each of these (default: 5)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000));
   command
       ->add_option("--warm-up", options->warm_up,
                    "The first requests of each thread that count as warm-up (default: 3)")

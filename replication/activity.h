@@ -61,8 +61,10 @@ struct ThreadState {
   Activity request;
   ResolveRequest resolve = nullptr;
   bool in_request = false;
+  Activity nameless;
 };
 extern thread_local constinit ThreadState thread_state;
+extern constinit bool nameless_threads_decide;
 
 inline Activity* current_activity() {
   if (!thread_state.in_request) return &thread_state.own;
@@ -71,5 +73,16 @@ inline Activity* current_activity() {
   return &request;
 }
 inline bool in_request() { return thread_state.in_request; }
+
+// From now on threads without an activity have their locks ordered too, under a name that no other
+// replica would know: what ordering every lock costs can be measured so.
+void let_nameless_threads_decide();
+Activity* name_nameless_thread();
+
+// For whom a lock is ordered: as current_activity(), but for the case above.
+inline Activity* ordering_activity() {
+  Activity* activity = current_activity();
+  return activity->id == 0 && nameless_threads_decide ? name_nameless_thread() : activity;
+}
 
 }  // namespace auxin::replication

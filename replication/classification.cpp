@@ -116,8 +116,9 @@ os::Classification::Verdict MapClassification::synchronisation_object(os::CallSi
   const ModuleKind kind = kind_of_module(module);
   const markers::Marker* marker = markers::this_thread().top();
   const char* join_point = marker != nullptr ? markers::join_point_name(marker->join_point) : "";
-  const bool own = own_business(marker);
-  return Verdict{kind == ModuleKind::kApplication && map_count_ > 0 && !own,
+  const bool own = own_business(marker) && !every_lock_;
+  const bool selected = kind == ModuleKind::kApplication || every_lock_;
+  return Verdict{selected && map_count_ > 0 && !own,
                  os::site_class(module != nullptr ? module->name : "", join_point), !own};
 }
 

@@ -26,12 +26,17 @@ class MapClassification final : public os::Classification {
   bool value(os::CallSite site) override;
   bool clock(clockid_t clock, os::CallSite site) override;
 
+  // From now on every lock is a contention point, whoever takes it: what a system has to order that
+  // sees nothing but calls to the operating system.
+  void order_every_lock() { every_lock_ = true; }
+
   ModuleKind kind_of(const char* module_name) const;
 
  private:
   static constexpr int kMaxMaps = 8;
   const markers::JoinPointMap* maps_[kMaxMaps] = {};
   int map_count_ = 0;
+  bool every_lock_ = false;
 };
 
 MapClassification& map_classification();

@@ -28,7 +28,8 @@ namespace auxin::replication {
 
 class Decision {
  public:
-  explicit Decision(os::CallSite site) : activity_(current_activity()), site_(site) {
+  explicit Decision(os::CallSite site, Activity* activity = current_activity())
+      : activity_(activity), site_(site) {
     replica->enter();
   }
 

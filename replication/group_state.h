@@ -22,7 +22,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 6;
+inline constexpr uint32_t kControlVersion = 7;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -58,7 +58,7 @@ struct Settings {
   uint32_t hang_ms;               // a leader without a heartbeat for so long is killed
   Compare compare;
   uint32_t follower_one_cpu;      // 1: followers keep to one CPU in SCHED_BATCH until promoted
-  uint32_t padding;
+  uint32_t order_every_lock;      // 1: as a single-level system must (one replica; to measure)
   char map_directory[256];
   char meta_object[256];          // path of a user's meta-object, or ""
 };

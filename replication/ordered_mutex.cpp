@@ -91,11 +91,12 @@ bool orderable(pthread_mutex_t* mutex) {
 
 int OrderedSynchronisation::mutex_lock(pthread_mutex_t* mutex, const os::Deadline& deadline,
                                        os::CallSite site) {
-  if (current_activity()->id == 0 || !orderable(mutex)) return real_lock(mutex, deadline);
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0 || !orderable(mutex)) return real_lock(mutex, deadline);
   const AcquireForm form = form_of(deadline);
   count_ordered(mutex);
   announce_contention_point(mutex, ContentionStage::kBefore);
-  Decision decision(site);
+  Decision decision(site, activity);
   stm::LogEntry logged;
   int result;
   if (!decision.replay(&logged)) {
@@ -124,10 +125,11 @@ int OrderedSynchronisation::mutex_unlock(pthread_mutex_t* mutex, os::CallSite) {
 
 int OrderedSynchronisation::cond_wait(pthread_cond_t* cond, pthread_mutex_t* mutex,
                                       const os::Deadline& deadline, os::CallSite site) {
-  if (current_activity()->id == 0 || !orderable(mutex))
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0 || !orderable(mutex))
     return wait_in_connection_choice(cond, mutex, deadline, site);
   count_ordered(mutex);
-  Decision decision(site);
+  Decision decision(site, activity);
   if (replica->leads()) {
     stm::LogEntry none;
     decision.replay(&none);

@@ -61,10 +61,11 @@ int OrderedSynchronisation::spin_lock(pthread_spinlock_t* lock, bool try_only, o
   const auto real_lock = [&] {
     return try_only ? os::real().pthread_spin_trylock(lock) : os::real().pthread_spin_lock(lock);
   };
-  if (current_activity()->id == 0) return real_lock();
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0) return real_lock();
   TableObject* object = table_object(const_cast<const int*>(lock));
   if (object == nullptr) return real_lock();
-  Decision decision(site);
+  Decision decision(site, activity);
   const AcquireForm form = try_only ? AcquireForm::kSpinTry : AcquireForm::kSpin;
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
@@ -102,8 +103,9 @@ int OrderedSynchronisation::spin_unlock(pthread_spinlock_t* lock, os::CallSite) 
 
 int OrderedSynchronisation::barrier_wait(pthread_barrier_t* barrier, os::CallSite site) {
   // Everybody waits for everybody: only who is told that it was the last is a decision.
-  if (current_activity()->id == 0) return os::real().pthread_barrier_wait(barrier);
-  Decision decision(site);
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0) return os::real().pthread_barrier_wait(barrier);
+  Decision decision(site, activity);
   stm::LogEntry logged;
   if (replica->leads()) {
     decision.replay(&logged);
@@ -124,9 +126,10 @@ int OrderedSynchronisation::barrier_wait(pthread_barrier_t* barrier, os::CallSit
 
 int OrderedSynchronisation::once(pthread_once_t* control, void (*routine)(), os::CallSite site) {
   TableObject* object = table_object(control);
-  if (current_activity()->id == 0 || object == nullptr)
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0 || object == nullptr)
     return os::real().pthread_once(control, routine);
-  Decision decision(site);
+  Decision decision(site, activity);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
     OnceCall call{routine, &decision, object, false};

@@ -93,10 +93,11 @@ uint64_t number_live(pthread_rwlock_t* lock, bool exclusive) {
 int OrderedSynchronisation::rwlock_lock(pthread_rwlock_t* lock, bool exclusive,
                                         const os::Deadline& deadline, os::CallSite site) {
   const uint64_t tag = os::rwlock_tag(lock).load(std::memory_order_relaxed);
-  if (current_activity()->id == 0 || !os::tag_valid(tag))
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0 || !os::tag_valid(tag))
     return real_lock(lock, exclusive, deadline);
   os::count_ordered(os::tag_class(tag));
-  Decision decision(site);
+  Decision decision(site, activity);
   const AcquireForm form = form_of(exclusive, deadline);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {

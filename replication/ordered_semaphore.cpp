@@ -49,9 +49,10 @@ void real_wait_uninterrupted(sem_t* semaphore) {
 int OrderedSynchronisation::sem_wait(sem_t* semaphore, const os::Deadline& deadline,
                                      os::CallSite site) {
   const uint64_t tag = os::semaphore_tag(semaphore).load(std::memory_order_relaxed);
-  if (current_activity()->id == 0 || !os::tag_valid(tag)) return real_wait(semaphore, deadline);
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0 || !os::tag_valid(tag)) return real_wait(semaphore, deadline);
   os::count_ordered(os::tag_class(tag));
-  Decision decision(site);
+  Decision decision(site, activity);
   const AcquireForm form = form_of(deadline);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
@@ -83,8 +84,9 @@ int OrderedSynchronisation::sem_wait(sem_t* semaphore, const os::Deadline& deadl
 }
 
 int OrderedSynchronisation::sem_getvalue(sem_t* semaphore, int* value, os::CallSite site) {
-  if (current_activity()->id == 0) return os::real().sem_getvalue(semaphore, value);
-  Decision decision(site);
+  Activity* const activity = ordering_activity();
+  if (activity->id == 0) return os::real().sem_getvalue(semaphore, value);
+  Decision decision(site, activity);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
     const int result = os::real().sem_getvalue(semaphore, value);

@@ -179,6 +179,10 @@ void become_replica() {
     start_keeper();
     start_steward();
     set_thread_activity(kMainActivity);
+    if (settings.order_every_lock != 0) {
+      map_classification().order_every_lock();
+      let_nameless_threads_decide();
+    }
     install_request_flow({true, settings.compare == Compare::kBytes});
     install_footprint(semi_active_footprint());
   } else {

@@ -55,9 +55,9 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
   return entries;
 }
 
-// A child in a process group of its own, whose standard output is our standard error.
+// A child in a process group of its own, whose standard output is our standard error, or nothing.
 Result<pid_t> start(std::vector<std::string> words,
-                    const std::map<std::string, std::string>& added) {
+                    const std::map<std::string, std::string>& added, bool mute) {
   std::vector<std::string> variables = environment_with(added);
   const std::vector<char*> arguments = pointers(words);
   const std::vector<char*> environment = pointers(variables);
@@ -71,9 +71,9 @@ Result<pid_t> start(std::vector<std::string> words,
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(127);
-    const int sink = open("/dev/null", O_RDONLY);
+    const int sink = open("/dev/null", O_RDWR);
     dup2(sink, STDIN_FILENO);
-    dup2(STDERR_FILENO, STDOUT_FILENO);
+    dup2(mute ? sink : STDERR_FILENO, STDOUT_FILENO);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     execvpe(arguments[0], arguments.data(), environment.data());
@@ -128,7 +128,7 @@ std::optional<int> ServerRun::ended(pid_t pid) {
 
 Result<pid_t> ServerRun::start_server() {
   auto variables = plan_.environment;
-  if (plan_.kind == RunKind::kNative) return start(plan_.server, variables);
+  if (plan_.kind == RunKind::kNative) return start(plan_.server, variables, plan_.mute);
   if (plan_.kind == RunKind::kPreloaded) {
     auto library = supervisor::find_library();
     if (!library) return Error{library.error()};
@@ -138,7 +138,7 @@ Result<pid_t> ServerRun::start_server() {
     variables["LD_PRELOAD"] =
         present != nullptr && *present != '\0' ? *library + ":" + present : *library;
     variables.emplace("AUXIN_MAPS", *maps);
-    return start(plan_.server, variables);
+    return start(plan_.server, variables, plan_.mute);
   }
   ready_file_ = plan_.directory + "/ready";
   char own[4096];  // what /proc/self/exe is must be known before the fork
@@ -154,7 +154,7 @@ Result<pid_t> ServerRun::start_server() {
   }
   words.push_back("--");
   words.insert(words.end(), plan_.server.begin(), plan_.server.end());
-  return start(std::move(words), variables);
+  return start(std::move(words), variables, plan_.mute);
 }
 
 // It serves when it listens and has nothing to do: a server that listens may still be on its way
@@ -224,7 +224,7 @@ Result<RunResult> ServerRun::run(const std::function<void()>& tick) {
   auto variables = plan_.load_environment;
   variables["AUXIN_SERVER_PID"] = std::to_string(server_);
   for (const std::string& line : plan_.loads) {
-    auto load = start({"/bin/sh", "-c", line}, variables);
+    auto load = start({"/bin/sh", "-c", line}, variables, plan_.mute);
     if (!load) {
       end_server(tick);
       return Error{load.error()};

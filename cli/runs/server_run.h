@@ -3,8 +3,8 @@
 // One run of a server with its loads: started, awaited until it serves, loaded, and ended, with
 // nothing of it left. Natively, with the bare preload, or as a group (a child `auxin run`).
 //
-// What it and its loads write on standard output goes to standard error: standard output is the
-// command's own. Children end when this process does, however it does.
+// What it and its loads write on standard output goes to standard error, or nowhere: standard
+// output is the command's own. Children end when this process does, however it does.
 //
 // Thread safety: one thread. Only wait() blocks; it calls `tick` all the while.
 #pragma once
@@ -33,6 +33,7 @@ struct ServerPlan {
   std::string configuration;              // kGroup: path of a configuration file; "" none
   std::string directory;                  // for its own files
   int ready_timeout_s = 60;
+  bool mute = false;                      // standard output of server and loads goes nowhere
 };
 
 struct RunResult {

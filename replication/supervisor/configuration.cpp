@@ -200,6 +200,13 @@ const Key kKeys[] = {
      [](const toml::node& node, Configuration& c) -> Fault {
        return take_number(node, 100, 3'600'000, &c.hang_ms);
      }},
+    {"locks", "order",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       int index = 0;
+       Fault fault = take_choice(node, {"contention-points", "all"}, &index);
+       if (!fault) c.order_every_lock = index == 1;
+       return fault;
+     }},
     {"replies", "compare",
      [](const toml::node& node, Configuration& c) -> Fault {
        int index = 0;
@@ -382,6 +389,12 @@ one_cpu = {one_cpu}
 [leader]
 # A leader that gives no sign of life for so long is killed and replaced.
 hang_ms = {hang_ms}
+
+[locks]
+# "contention-points": what the join-point maps select. "all": every lock of every library, as a
+# system must that knows nothing of what a lock is for; only to measure what that costs, with one
+# replica.
+order = "contention-points"
 
 [replies]
 # What followers compare of each reply: "bytes", "length" or "none".

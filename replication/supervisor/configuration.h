@@ -40,6 +40,7 @@ struct Configuration {
   uint32_t stall_ms = 100;
   bool follower_one_cpu = true;
   uint32_t hang_ms = 2000;
+  bool order_every_lock = false;       // as a single-level system must; one replica only
   replication::Compare compare = replication::Compare::kBytes;
   std::string map_directory;           // "": where the maps were installed
   std::string meta_object;             // "": none

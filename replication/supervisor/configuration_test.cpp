@@ -51,6 +51,7 @@ TEST_F(ConfigurationTest, PrintedDefaultsAreTheDefaults) {
   EXPECT_EQ(loaded->stall_ms, d.stall_ms);
   EXPECT_EQ(loaded->hang_ms, d.hang_ms);
   EXPECT_EQ(loaded->follower_one_cpu, d.follower_one_cpu);
+  EXPECT_EQ(loaded->order_every_lock, d.order_every_lock);
   EXPECT_EQ(loaded->compare, d.compare);
 }
 
@@ -96,6 +97,8 @@ stall_ms = 4
 one_cpu = false
 [leader]
 hang_ms = 500
+[locks]
+order = "all"
 [replies]
 compare = "length"
 [extension]
@@ -123,6 +126,7 @@ ORBconnectionWatchImmediate = "0"
   EXPECT_EQ(loaded->stall_ms, 4u);
   EXPECT_FALSE(loaded->follower_one_cpu);
   EXPECT_EQ(loaded->hang_ms, 500u);
+  EXPECT_TRUE(loaded->order_every_lock);
   EXPECT_EQ(loaded->compare, replication::Compare::kLength);
   EXPECT_EQ(loaded->meta_object, "/m.so");
   EXPECT_EQ(loaded->map_directory, "/maps");

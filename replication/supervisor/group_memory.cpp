@@ -105,6 +105,7 @@ Result<Settings> settings_from(const Configuration& configuration,
   settings.hang_ms = configuration.hang_ms;
   settings.compare = configuration.compare;
   settings.follower_one_cpu = configuration.follower_one_cpu ? 1 : 0;
+  settings.order_every_lock = configuration.order_every_lock ? 1 : 0;
   if (map_directory.size() >= sizeof(settings.map_directory)) {
     return Error{fmt::format("{}: the path of the join-point maps is too long (at most {} bytes)",
                              map_directory, sizeof(settings.map_directory) - 1)};

@@ -73,6 +73,11 @@ Result<Checked> check(const Configuration& configuration) {
     return Error{fmt::format("--replicas must be from 1 to {}, not {}", replication::kMaxReplicas,
                              configuration.replicas)};
   }
+  if (configuration.order_every_lock &&
+      (configuration.replicas != 1 || configuration.style != Style::kSemiActive)) {
+    return Error{"locks.order = \"all\" is there to measure what it costs: it needs --replicas 1 "
+                 "and the style semi-active"};
+  }
   if (configuration.server.empty()) {
     return Error{"no server given; say which program to run: auxin run [OPTION…] -- SERVER "
                  "[ARG…]"};

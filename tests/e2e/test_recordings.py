@@ -91,6 +91,67 @@ class LocksOfARunTest(RecordingCase):
         self.check("-ORBthreadPerConnectionPolicy", "0")
 
 
+class CostTest(RecordingCase):
+    """Each form of the server is run and its clients are timed; the times are not tested."""
+    timeout_s = 240
+
+    def measure(self, load):
+        report = self.locks("--measure", "--rounds", "2", "--load", load, *self.server())
+        self.assert_nothing_left()
+        return report["cost"]
+
+    def test_the_forms_are_compared(self):
+        cost = self.measure(self.load("deposit"))
+        self.assertEqual(cost["rounds"], 2)
+        self.assertTrue(cost["round_trips"])
+        self.assertEqual([form["form"] for form in cost["forms"]],
+                         ["native", "preloaded", "multi-level", "every lock"])
+        for form in cost["forms"]:
+            for figure in ("throughput_per_s", "median_us", "p99_us"):
+                spread = form[figure]
+                self.assertGreater(spread["least"], 0)
+                self.assertLessEqual(spread["least"], spread["median"])
+                self.assertLessEqual(spread["median"], spread["most"])
+            self.assertLessEqual(form["median_us"]["median"], form["p99_us"]["median"])
+        self.assertEqual(cost["forms"][0]["throughput_ratio"],
+                         {"median": 1.0, "least": 1.0, "most": 1.0})
+
+    def test_a_load_whose_connections_cannot_be_watched_is_timed_as_a_whole(self):
+        cost = self.measure("unset LD_PRELOAD; " + self.load("deposit"))
+        self.assertFalse(cost["round_trips"])
+        for form in cost["forms"]:
+            self.assertGreater(form["throughput_per_s"]["least"], 0)
+            self.assertIsNone(form["median_us"])
+
+    def test_a_form_that_fails_is_named(self):
+        once = self.directory / "once"
+        done = self.auxin("locks", "--measure", "--json", "--load",
+                          f"mkdir {once}", *self.server())
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "form 'native': the load 'mkdir .*' ended with status 1")
+        self.assertIsNone(json.loads(done.stdout)["cost"])
+        self.assert_nothing_left()
+
+    def test_every_lock_is_ordered_where_it_is_asked_for(self):
+        settings = self.directory / "all.toml"
+        settings.write_text('[locks]\norder = "all"\n')
+        command = self.server()[1:]
+        with group.Group(self, command, port=self.port, replicas=1, key=b"Bank",
+                         options=["--config", str(settings)]) as bank:
+            subprocess.run(["/bin/sh", "-c", self.load("deposit")], check=True)
+
+            def counted():
+                rows = json.loads(bank.auxin("locks", bank.name, "--for", "0", "--json").stdout)
+                return {row["library"]: row["ordered"] for row in rows["by_library"]}
+            processes.await_true(lambda: counted().get("bank_server", 0) > CALLS, 20,
+                                 "the counts are told")
+            # For each deposit there are nine of the ORB's own.
+            self.assertGreater(counted()["libomniORB4.so.2"], 5 * CALLS)
+        done = self.auxin("run", "--config", settings, "--replicas", "3", *self.server())
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("needs --replicas 1", done.stderr)
+
+
 class KeptRecordingsTest(RecordingCase):
     timeout_s = 120
 
