@@ -16,8 +16,10 @@
 #include "analysis/graph/build.h"
 #include "analysis/graph/dot.h"
 #include "analysis/graph/operators.h"
+#include "analysis/proposal/proposal.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
+#include "cli/map_proposal.h"
 #include "cli/report_json.h"
 #include "cli/runs/recorded_run.h"
 #include "cli/runs/run_messages.h"
@@ -36,7 +38,7 @@ constexpr size_t kMostNodesInAPicture = 400;
 
 struct Options {
   std::vector<std::string> server, loads;
-  std::optional<std::string> record, dot, svg, operations_file;
+  std::optional<std::string> record, dot, svg, operations_file, map;
   std::vector<std::string> traces, operations;
   bool json = false, group = false;
   int ready_timeout_s = 60;
@@ -164,6 +166,19 @@ int show(const Options& options, Graph graph,
   return print(options.json ? dump(analysis::to_json(*reduced), 2) : summary(*reduced));
 }
 
+int write_map(const Options& options, const std::string& trace_path) {
+  auto trace = analysis::read_trace(trace_path);
+  if (!trace) return refuse(trace.error());
+  for (const std::string& remark : trace->remarks) complain(remark);
+  if (trace->event_count() == 0) return refuse(trace_path + ": nothing is recorded in it");
+  auto proposal = analysis::propose_map(*trace);
+  if (!proposal) return refuse(proposal.error());
+  if (auto error = write_file(*options.map, analysis::to_map_text(*proposal))) {
+    return refuse(error->message);
+  }
+  return print(options.json ? dump(to_json(*proposal), 2) : to_text(*proposal, *options.map));
+}
+
 int discover(const Options& options) {
   const InterruptNotice notice;
   auto operations = operations_of(options);
@@ -172,6 +187,12 @@ int discover(const Options& options) {
     return refuse("give a server behind --, or one recording or two with --trace");
   }
   if (options.traces.size() > 2) return refuse("--trace can be given twice: two are compared");
+  if (options.map && options.traces.size() > 1) {
+    return refuse("--write-map takes one recording");
+  }
+  if (options.map && options.group) {
+    return refuse("--write-map finds a map where there is none: leave --group out");
+  }
   auto work = WorkDirectory::make();
   if (!work) return refuse(work.error());
   std::vector<std::string> paths = options.traces;
@@ -192,6 +213,10 @@ int discover(const Options& options) {
     if (!run->failure.empty()) complain(run->failure + "; what was recorded until then follows");
     good = tell_failures(options.loads, run->run) && run->failure.empty();
     paths.push_back(recording.trace_path);
+  }
+  if (options.map) {
+    const int written = write_map(options, paths[0]);
+    return written != kDone ? written : good ? kDone : kFailed;
   }
   auto graph = graph_of(paths[0]);
   if (!graph) return refuse(graph.error());
@@ -230,7 +255,12 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
       ->type_name("FILE");
   command->add_option("--dot", options->dot, "Write the graph for graphviz")->type_name("FILE");
   command->add_option("--svg", options->svg, "Write a picture of the graph")->type_name("FILE");
-  command->add_flag("--json", options->json, "The graph as JSON instead of a summary");
+  command
+      ->add_option("--write-map", options->map,
+                   "Propose a join-point map and write it, with the evidence for each of its parts")
+      ->type_name("FILE");
+  command->add_flag("--json", options->json,
+                    "The graph, or the proposed map, as JSON instead of a summary");
   command->add_flag("--group", options->group,
                     "Run the server as a group of one replica, as its map says; otherwise without "
                     "any map");
