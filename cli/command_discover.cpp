@@ -17,6 +17,7 @@
 #include "analysis/graph/dot.h"
 #include "analysis/graph/operators.h"
 #include "analysis/proposal/proposal.h"
+#include "analysis/proposal/snapshot_file.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
 #include "cli/map_proposal.h"
@@ -166,13 +167,46 @@ int show(const Options& options, Graph graph,
   return print(options.json ? dump(analysis::to_json(*reduced), 2) : summary(*reduced));
 }
 
-int write_map(const Options& options, const std::string& trace_path) {
+// The server runs again, with what is known by now, and its objects are looked into.
+std::optional<Error> look_into_objects(ServerPlan server, analysis::Proposal& proposal) {
+  auto work = WorkDirectory::make();
+  if (!work) return Error{work.error()};
+  const std::string maps = work->sub("maps");
+  if (auto error = write_file(maps + "/found.toml", analysis::to_map_text(proposal, true))) {
+    return error;
+  }
+  server.mute = true;  // the first run has told it all
+  server.environment[replication::kMapsVariable] = maps;
+  RecordingPlan recording;
+  recording.trace_path = work->path() + "/trace";
+  recording.snapshots_path = work->path() + "/snapshots";
+  recording.progress = tell_progress;
+  auto run = record_server(std::move(server), recording);
+  if (!run) return Error{run.error()};
+  if (!run->failure.empty()) return Error{run->failure};
+  auto trace = analysis::read_trace(recording.trace_path);
+  if (!trace) return Error{trace.error()};
+  auto snapshots = analysis::read_snapshots(recording.snapshots_path);
+  if (!snapshots) return Error{snapshots.error()};
+  analysis::add_offsets(
+      proposal, analysis::find_offsets(*trace, *snapshots, proposal.task_class), *trace);
+  return std::nullopt;
+}
+
+// `server`: as it was run; null: there is a recording only.
+int write_map(const Options& options, const std::string& trace_path, const ServerPlan* server) {
   auto trace = analysis::read_trace(trace_path);
   if (!trace) return refuse(trace.error());
   for (const std::string& remark : trace->remarks) complain(remark);
   if (trace->event_count() == 0) return refuse(trace_path + ": nothing is recorded in it");
   auto proposal = analysis::propose_map(*trace);
   if (!proposal) return refuse(proposal.error());
+  if (server == nullptr) {
+    proposal->missing.push_back("offsets: they need a server that runs, not a recording");
+  } else if (auto error = look_into_objects(*server, *proposal)) {
+    complain("the second run, which looks into the server's objects: " + error->message);
+    proposal->missing.push_back("offsets: " + error->message);
+  }
   if (auto error = write_file(*options.map, analysis::to_map_text(*proposal))) {
     return refuse(error->message);
   }
@@ -197,8 +231,8 @@ int discover(const Options& options) {
   if (!work) return refuse(work.error());
   std::vector<std::string> paths = options.traces;
   bool good = true;
+  ServerPlan server;
   if (!options.server.empty()) {
-    ServerPlan server;
     server.kind = options.group ? RunKind::kGroup : RunKind::kPreloaded;
     server.server = options.server;
     server.loads = options.loads;
@@ -208,14 +242,14 @@ int discover(const Options& options) {
     RecordingPlan recording;
     recording.trace_path = options.record.value_or(work->path() + "/trace");
     recording.progress = tell_progress;
-    auto run = record_server(std::move(server), recording);
+    auto run = record_server(server, recording);
     if (!run) return refuse(run.error());
     if (!run->failure.empty()) complain(run->failure + "; what was recorded until then follows");
     good = tell_failures(options.loads, run->run) && run->failure.empty();
     paths.push_back(recording.trace_path);
   }
   if (options.map) {
-    const int written = write_map(options, paths[0]);
+    const int written = write_map(options, paths[0], server.server.empty() ? nullptr : &server);
     return written != kDone ? written : good ? kDone : kFailed;
   }
   auto graph = graph_of(paths[0]);

@@ -114,7 +114,8 @@ extern "C" {
   }
   if (const Watch* watch = watch_in_force(); run && watch != nullptr) {
     watch->entered(*annotations[index].load(std::memory_order_acquire),
-                   static_cast<uint16_t>(kFirstAnnotation + index), argument);
+                   static_cast<uint16_t>(kFirstAnnotation + index),
+                   Arguments{{argument, 0, 0, 0, 0, 0}});
   }
   errno = saved_errno;
   return run ? index + 1 : 0;

@@ -54,7 +54,7 @@ void set_actions(const Actions& actions);
 // Who wants to know which join points each thread passes, whatever their role: a recording. Called
 // beside the actions, with the marker there; the same rules hold. `index` as Marker::join_point.
 struct Watch {
-  void (*entered)(const JoinPoint& join_point, uint16_t index, uint64_t argument);
+  void (*entered)(const JoinPoint& join_point, uint16_t index, const Arguments& arguments);
   void (*left)(const JoinPoint& join_point, uint16_t index);
 };
 // Null: nobody. Otherwise it must live for ever.

@@ -71,7 +71,7 @@ extern "C" {
   }
   if (const Watch* watching = watch_in_force(); watching != nullptr) [[unlikely]] {
     ErrnoKept errno_kept;
-    watching->entered(join_point, static_cast<uint16_t>(index), arguments->integer[0]);
+    watching->entered(join_point, static_cast<uint16_t>(index), *arguments);
   }
   return entry.original;
 }

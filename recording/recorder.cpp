@@ -37,6 +37,7 @@
 #include "metamarkers/marker_stack.h"
 #include "metamarkers/stack_inspection.h"
 #include "recording/call_paths.h"
+#include "recording/snapshots.h"
 
 namespace auxin::recording {
 namespace {
@@ -220,10 +221,13 @@ void mark(const markers::JoinPoint& join_point, uint16_t index, uint64_t argumen
 }
 
 const markers::Watch kWatch = {
-    [](const markers::JoinPoint& join_point, uint16_t index, uint64_t argument) {
-      mark(join_point, index, argument, kEntered);
+    [](const markers::JoinPoint& join_point, uint16_t index,
+       const markers::Arguments& arguments) {
+      mark(join_point, index, arguments.integer[0], kEntered);
+      snapshot_on_entering(join_point, index, arguments);
     },
     [](const markers::JoinPoint& join_point, uint16_t index) {
+      snapshot_on_leaving(join_point, index);
       mark(join_point, index, 0, kLeft);
     }};
 
@@ -393,9 +397,15 @@ Recorder& recorder() {
 }
 
 Region* make_region(const Plan& plan, char* error, unsigned error_size) {
-  char path[512];
-  snprintf(path, sizeof path, "%s/%ld-%llu.region", plan.directory, syscall(SYS_getpid),
-           static_cast<unsigned long long>(monotonic_ns()));
+  char path[512], snapshots[512];
+  const long pid = syscall(SYS_getpid);
+  const auto now = static_cast<unsigned long long>(monotonic_ns());
+  snprintf(path, sizeof path, "%s/%ld-%llu.region", plan.directory, pid, now);
+  snprintf(snapshots, sizeof snapshots, "%s/%ld-%llu.snapshots", plan.directory, pid, now);
+  if (plan.snapshots && !begin_snapshots(snapshots, clock_now)) {
+    snprintf(error, error_size, "%s: can't be written: %s", snapshots, strerrordesc_np(errno));
+    return nullptr;
+  }
   const uint64_t size = region_size_bytes(plan.chunk_count);
   const long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   void* memory = MAP_FAILED;

@@ -27,6 +27,7 @@ struct Plan {
   const char* directory;   // gets a file PID-TIME.region, of this user only
   Detail detail;
   uint32_t chunk_count;    // of 32 KiB: what the collector may be behind
+  bool snapshots = false;  // with them (snapshots.h), in a file PID-TIME.snapshots
 };
 
 // Makes a region and records into it from now on. False: `error` has the sentence. Allocates; not

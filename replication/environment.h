@@ -17,5 +17,6 @@ inline constexpr char kMapsVariable[] = "AUXIN_MAPS";        // directory of joi
 inline constexpr char kRecordVariable[] = "AUXIN_RECORD";
 inline constexpr char kRecordDetailVariable[] = "AUXIN_RECORD_DETAIL";
 inline constexpr char kRecordChunksVariable[] = "AUXIN_RECORD_CHUNKS";
+inline constexpr char kRecordSnapshotsVariable[] = "AUXIN_RECORD_SNAPSHOTS";  // "1": with them
 
 }  // namespace auxin::replication

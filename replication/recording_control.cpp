@@ -38,11 +38,13 @@ void record_from_the_start() {
   if (directory == nullptr || *directory == '\0' || recording::is_recording()) return;
   const char* detail = getenv(kRecordDetailVariable);
   const char* chunks = getenv(kRecordChunksVariable);
+  const char* snapshots = getenv(kRecordSnapshotsVariable);
   const bool count = detail != nullptr && strcmp(detail, "count") == 0;
   const long wanted = chunks != nullptr ? atol(chunks) : kDefaultChunks;
   const recording::Plan plan = {
       directory, count ? recording::Detail::kCount : recording::Detail::kFull,
-      static_cast<uint32_t>(std::clamp(wanted, 16L, 1L << 20))};
+      static_cast<uint32_t>(std::clamp(wanted, 16L, 1L << 20)),
+      snapshots != nullptr && strcmp(snapshots, "1") == 0};
   char error[600];
   if (recording::begin_recording(plan, kContext, error, sizeof error)) return;
   say("auxin: ");

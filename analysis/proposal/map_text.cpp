@@ -49,9 +49,21 @@ void list(std::string& text, const char* key, const std::vector<LayerFinding>& f
   text += "]\n";
 }
 
+void add(std::string& text, const ProposedJoinPoint& point) {
+  text += "\n";
+  for (const std::string& sentence : point.evidence) comment(text, sentence);
+  text += fmt::format("[[join_point]]\nname = {}\nfunction = {}\nlibrary = {}\nrole = {}\n",
+                      quoted(point.name), quoted(point.function), quoted(point.library),
+                      quoted(point.role));
+  if (point.optional) text += "optional = true\n";
+  if (point.follower_skips) {
+    text += fmt::format("follower_skips = true\nskip_result = {}\n", point.skip_result);
+  }
+}
+
 }  // namespace
 
-std::string to_map_text(const Proposal& proposal) {
+std::string to_map_text(const Proposal& proposal, bool with_candidates) {
   std::string text;
   comment(text, fmt::format("Join points found in a recording of: {}", proposal.command));
   comment(text, "Each has its evidence. maps/FORMAT.md explains keys and roles.");
@@ -59,13 +71,14 @@ std::string to_map_text(const Proposal& proposal) {
                       quoted(proposal.name), quoted(proposal.soname));
   list(text, "infrastructure", proposal.layers.infrastructure);
   list(text, "conduit", proposal.layers.conduits);
-  for (const ProposedJoinPoint& point : proposal.join_points) {
-    text += "\n";
-    for (const std::string& sentence : point.evidence) comment(text, sentence);
-    text += fmt::format("[[join_point]]\nname = {}\nfunction = {}\nlibrary = {}\nrole = {}\n",
-                        quoted(point.name), quoted(point.function), quoted(point.library),
-                        quoted(point.role));
-    if (point.optional) text += "optional = true\n";
+  for (const ProposedJoinPoint& point : proposal.join_points) add(text, point);
+  if (with_candidates) {
+    for (const ProposedJoinPoint& point : proposal.output_candidates) add(text, point);
+  }
+  if (!proposal.offsets.empty()) text += "\n[offsets]\n";
+  for (const FoundOffset& offset : proposal.offsets) {
+    comment(text, offset.evidence);
+    text += fmt::format("{} = {}\n", offset.name, offset.value);
   }
   if (!proposal.rejected.empty()) {
     text += "\n";

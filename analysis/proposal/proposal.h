@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analysis/proposal/layers.h"
+#include "analysis/proposal/offsets.h"
 #include "analysis/trace/trace.h"
 #include "stmemu/result.h"
 
@@ -18,6 +19,8 @@ struct ProposedJoinPoint {
   std::string function;              // demangled, as a pattern of the map
   std::string library;               // pattern
   bool optional = false;
+  bool follower_skips = false;       // and the caller gets skip_result
+  int64_t skip_result = 0;
   std::vector<std::string> evidence;  // sentences
 };
 
@@ -32,14 +35,24 @@ struct Proposal {
   std::string command;                // what was recorded
   Layers layers;
   std::vector<ProposedJoinPoint> join_points;
+  std::vector<FoundOffset> offsets;
   std::vector<RejectedCandidate> rejected;
   std::vector<std::string> missing;   // what a map needs and the recording does not show
+
+  // For the second run, which looks into objects: what is called between a servant's return and its
+  // answer, under the names that find_offsets() knows, and the class whose tasks serve requests.
+  std::vector<ProposedJoinPoint> output_candidates;
+  std::string task_class;
 };
 
 // An error: the recording shows no request; the sentence says what to do.
 Result<Proposal> propose_map(const Trace& trace);
 
+// With what a second run found: `found` is of a recording with a map that to_map_text() made
+// with the candidates.
+void add_offsets(Proposal& proposal, const FoundOffsets& found, const Trace& trace);
+
 // The map as TOML, its evidence as comments. It passes the reader of maps.
-std::string to_map_text(const Proposal& proposal);
+std::string to_map_text(const Proposal& proposal, bool with_candidates = false);
 
 }  // namespace auxin::analysis

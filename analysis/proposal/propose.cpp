@@ -15,9 +15,32 @@
 #include "analysis/proposal/request_shape.h"
 #include "analysis/proposal/thread_tasks.h"
 #include "analysis/trace/symbols.h"
+#include "metamarkers/symbol_pattern.h"
 
 namespace auxin::analysis {
 namespace {
+
+// One function for each version of a protocol: functions that differ in digits only are meant
+// together, the last digit that differs becoming a wildcard.
+void generalise_version(const Linkage& linkage, ProposedJoinPoint& point) {
+  const std::string& function = point.function;
+  for (size_t at = std::min(function.find('('), function.size()); at-- > 0;) {
+    if (function[at] < '0' || function[at] > '9') continue;
+    std::string pattern = function;
+    pattern[at] = '?';
+    const markers::SymbolPattern siblings(pattern);
+    int count = 0;
+    for (const LinkedModule& module : linkage.modules()) {
+      if (library_pattern(module.name()) != point.library) continue;
+      for (const std::string& symbol : module.functions)
+        if (linkage.interceptable(symbol) && siblings.matches_symbol(symbol.c_str())) ++count;
+    }
+    if (count < 2) continue;
+    point.function = pattern;
+    point.evidence.push_back(fmt::format("{} functions differ in that digit only", count));
+    return;
+  }
+}
 
 class Proposer {
  public:
@@ -46,6 +69,8 @@ class Proposer {
     add_contention_points();
     add_value_sources();
     add_threads();
+    add_output_candidates();
+    find_task_class();
     return std::move(proposal_);
   }
 
@@ -101,6 +126,10 @@ class Proposer {
     uint64_t requests = 0;
     for (const Exchange& exchange : exchanges_) {
       const std::vector<Event>& events = trace_.threads[exchange.thread].events;
+      // The rest of a long request: its servant was found before.
+      if (position_of(trace_, trace_.path(events[exchange.receive].path), brackets_.request)) {
+        continue;
+      }
       std::set<uint32_t> locked;
       bool reached = false;
       for (size_t i = exchange.receive + 1; i < exchange.send; ++i) {
@@ -248,6 +277,56 @@ class Proposer {
     }
   }
 
+  // What is called inside the upcall between the application's last call and the answer.
+  void add_output_candidates() {
+    std::map<std::string, uint64_t> passed;
+    for (const Exchange& exchange : exchanges_) {
+      const std::vector<Event>& events = trace_.threads[exchange.thread].events;
+      for (size_t i = exchange.send + 1; i-- > exchange.receive;) {
+        if (!trace_.is_call(events[i])) continue;
+        const auto path = trace_.path(events[i].path);
+        const auto upcall = position_of(trace_, path, brackets_.upcall);
+        if (!upcall || *upcall == 0) break;
+        if (proposal_.layers.of(trace_.frames[path[*upcall - 1]].module) == Layer::kApplication) {
+          break;
+        }
+        for (size_t at = 0; at < *upcall; ++at) {
+          const TraceFrame& frame = trace_.frames[path[at]];
+          if (proposal_.layers.of(frame.module) == Layer::kInfrastructure &&
+              linkage_.interceptable(frame.symbol) && !proposed_.contains(frame.symbol)) {
+            ++passed[frame.symbol];
+          }
+        }
+      }
+    }
+    constexpr size_t kMost = 24;
+    for (const auto& [symbol, count] : passed) {
+      if (proposal_.output_candidates.size() == kMost) break;
+      ProposedJoinPoint point;
+      point.name = kOutputCandidate + std::to_string(proposal_.output_candidates.size());
+      point.role = "plain";
+      point.function = demangled(symbol);
+      point.library = library_pattern(linkage_.owner(symbol)->name());
+      proposal_.output_candidates.push_back(std::move(point));
+    }
+  }
+
+  // The class of the function that most often calls the dispatcher.
+  void find_task_class() {
+    std::map<std::string, uint64_t> callers;
+    for (const Exchange& exchange : exchanges_) {
+      const auto path = trace_.path(trace_.threads[exchange.thread].events[exchange.receive].path);
+      const auto at = position_of(trace_, path, brackets_.dispatcher);
+      if (at && *at + 1 < path.size()) ++callers[trace_.frames[path[*at + 1]].function];
+    }
+    uint64_t most = 0;
+    for (const auto& [function, count] : callers) {
+      if (count <= most || function.empty()) continue;
+      most = count;
+      proposal_.task_class = class_of_operation(function);
+    }
+  }
+
   const Trace& trace_;
   TraceObjects objects_;
   Linkage linkage_;
@@ -261,5 +340,20 @@ class Proposer {
 }  // namespace
 
 Result<Proposal> propose_map(const Trace& trace) { return Proposer(trace).run(); }
+
+void add_offsets(Proposal& proposal, const FoundOffsets& found, const Trace& trace) {
+  proposal.offsets = found.offsets;
+  proposal.missing.insert(proposal.missing.end(), found.missing.begin(), found.missing.end());
+  for (const ProposedJoinPoint& candidate : proposal.output_candidates) {
+    if (candidate.name != found.output_begins) continue;
+    ProposedJoinPoint point = candidate;
+    point.name = "output-begins";
+    point.role = "output-begins";
+    point.evidence = {"after it the object passed points to the unwritten rest of a reply's buffer"};
+    const Linkage linkage = Linkage::read(trace.modules);
+    generalise_version(linkage, point);
+    proposal.join_points.push_back(std::move(point));
+  }
+}
 
 }  // namespace auxin::analysis

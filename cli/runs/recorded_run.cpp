@@ -2,6 +2,7 @@
 #include "cli/runs/recorded_run.h"
 
 #include <chrono>
+#include <filesystem>
 
 #include "analysis/trace/collector.h"
 #include "cli/runs/work_directory.h"
@@ -18,6 +19,19 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+// The largest: wrappers that load the preload too have nothing to look into.
+void keep_snapshots(const std::string& regions, const std::string& to) {
+  std::filesystem::path largest;
+  uintmax_t most = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(regions, error)) {
+    if (entry.path().extension() != ".snapshots" || entry.file_size(error) <= most) continue;
+    most = entry.file_size(error);
+    largest = entry.path();
+  }
+  if (!largest.empty()) std::filesystem::rename(largest, to, error);
+}
+
 }  // namespace
 
 Result<RecordedRun> record_server(ServerPlan server, const RecordingPlan& recording) {
@@ -30,6 +44,10 @@ Result<RecordedRun> record_server(ServerPlan server, const RecordingPlan& record
   server.environment[replication::kRecordDetailVariable] =
       recording.detail == recording::Detail::kCount ? "count" : "full";
   server.environment[replication::kRecordChunksVariable] = std::to_string(recording.chunk_count);
+
+  if (!recording.snapshots_path.empty()) {
+    server.environment[replication::kRecordSnapshotsVariable] = "1";
+  }
 
   analysis::Collector collector(regions, joined(server.server), recording.most_bytes);
   auto told = Clock::now();
@@ -51,6 +69,7 @@ Result<RecordedRun> record_server(ServerPlan server, const RecordingPlan& record
   }
   auto kept = collector.finish(recording.trace_path);
   if (!kept) return Error{result.failure.empty() ? kept.error() : result.failure};
+  if (!recording.snapshots_path.empty()) keep_snapshots(regions, recording.snapshots_path);
   result.events = collector.events();
   result.lost_events = collector.lost_events();
   return result;

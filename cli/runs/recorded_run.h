@@ -19,6 +19,7 @@ struct RecordingPlan {
   uint32_t chunk_count = 4096;  // 128 MiB, of which is used what the collector is behind
   uint64_t most_bytes = uint64_t{1} << 30;  // of the trace
   std::string trace_path;
+  std::string snapshots_path;  // where the snapshots go (recording/snapshots.h); "": none
   // Told now and then: events so far, requests so far, bytes of the trace. May be empty.
   std::function<void(uint64_t, uint64_t, uint64_t)> progress;
 };
