@@ -27,6 +27,7 @@ T at(uint64_t object, int64_t offset) {
   return *reinterpret_cast<const T*>(object + static_cast<uint64_t>(offset));
 }
 
+constexpr int64_t kNone = INT64_MIN;  // of an offset that the map does not have
 constexpr uint32_t kNoRequestId = 0xffffffff;  // the ORB's own mark for "not read yet"
 constexpr int kAnyTime = 0, kImmediateDispatch = 1;  // omniTask::Category
 constexpr int kServerUpcall = 1;                     // omniTask::Purpose
@@ -37,21 +38,23 @@ bool bind_orb(const markers::JoinPointMap& map) {
   struct Wanted {
     const char* name;
     int64_t* target;
+    bool necessary;  // false: without it one thing is not done, below
   };
-  for (const Wanted& wanted : {Wanted{"giop_s.request_id", &offsets.request_id},
-                               Wanted{"giop_s.strand", &offsets.strand},
-                               Wanted{"giop_s.stream", &offsets.stream},
-                               Wanted{"giop_s.operation", &offsets.operation},
-                               Wanted{"strand.connection", &offsets.strand_connection},
-                               Wanted{"strand.address", &offsets.strand_address},
-                               Wanted{"connection.socket", &offsets.connection_socket},
-                               Wanted{"task.category", &offsets.task_category},
-                               Wanted{"task.purpose", &offsets.task_purpose},
-                               Wanted{"stream.output_marker", &offsets.output_marker},
-                               Wanted{"stream.output_end", &offsets.output_end}}) {
+  for (const Wanted& wanted :
+       {Wanted{"giop_s.request_id", &offsets.request_id, true},
+        Wanted{"giop_s.strand", &offsets.strand, true},
+        Wanted{"giop_s.stream", &offsets.stream, true},
+        Wanted{"giop_s.operation", &offsets.operation, true},
+        Wanted{"strand.connection", &offsets.strand_connection, true},
+        Wanted{"strand.address", &offsets.strand_address, false},
+        Wanted{"connection.socket", &offsets.connection_socket, true},
+        Wanted{"task.category", &offsets.task_category, false},
+        Wanted{"task.purpose", &offsets.task_purpose, false},
+        Wanted{"stream.output_marker", &offsets.output_marker, true},
+        Wanted{"stream.output_end", &offsets.output_end, true}}) {
     const int64_t* value = map.offset(wanted.name);
-    if (value == nullptr) return false;
-    *wanted.target = *value;
+    if (value == nullptr && wanted.necessary) return false;
+    *wanted.target = value != nullptr ? *value : kNone;
   }
   bound = true;
   return true;
@@ -75,7 +78,8 @@ bool is_stream_of(uint64_t request_object, uint64_t stream) {
 }
 
 bool is_outgoing(uint64_t strand) {
-  return orb_bound() && strand != 0 && at<uint64_t>(strand, offsets.strand_address) != 0;
+  return orb_bound() && strand != 0 && offsets.strand_address != kNone &&
+         at<uint64_t>(strand, offsets.strand_address) != 0;
 }
 
 const char* operation_of(uint64_t request_object) {
@@ -85,7 +89,8 @@ const char* operation_of(uint64_t request_object) {
 }
 
 bool is_limited_task(uint64_t task) {
-  return orb_bound() && task != 0 && at<int>(task, offsets.task_category) == kAnyTime &&
+  return orb_bound() && task != 0 && offsets.task_category != kNone &&
+         offsets.task_purpose != kNone && at<int>(task, offsets.task_category) == kAnyTime &&
          at<int>(task, offsets.task_purpose) == kServerUpcall;
 }
 

@@ -27,31 +27,44 @@ struct KnownRequest {
   uint32_t id = 0;
 };
 
-// The last message that the thread had received by then; nothing: none of this version.
-std::optional<KnownRequest> request_at(const Trace& trace, const TraceThread& thread,
-                                       uint64_t clock) {
-  const auto end = std::partition_point(
-      thread.events.begin(), thread.events.end(),
-      [&](const Event& event) { return event.begin <= clock; });
-  for (auto event = end; event != thread.events.begin();) {
-    --event;
-    if ((event->kind & recording::kKindMask) != recording::kBytes) continue;
-    if (event == thread.events.begin()) break;
-    const Event& transfer = *(event - 1);
-    if (!trace.is_call(transfer) || !trace.call_of(transfer).name.starts_with("recv")) continue;
-    unsigned char bytes[sizeof(Event)] = {};
-    memcpy(bytes, &*event, sizeof bytes);
-    const int size = event->result;
-    if (size < static_cast<int>(kHeaderBytes + 4) || memcmp(bytes, "GIOP", 4) != 0) break;
-    if (bytes[kVersionAt] < 2 || (bytes[kFlagsAt] & 1) == 0 || bytes[kTypeAt] != kRequestType) {
-      break;
-    }
-    KnownRequest known;
-    known.descriptor = static_cast<int>(transfer.object);
-    memcpy(&known.id, bytes + kHeaderBytes, sizeof known.id);
-    return known;
+// What each thread received, in the order of time. An event that holds bytes has no time of its own.
+struct Received {
+  uint64_t clock;
+  std::optional<KnownRequest> request;  // nothing: no request, or none of this version
+};
+
+std::optional<KnownRequest> request_in(const Event& transfer, const Event& bytes_of_it) {
+  unsigned char bytes[sizeof(Event)] = {};
+  memcpy(bytes, &bytes_of_it, sizeof bytes);
+  if (bytes_of_it.result < static_cast<int>(kHeaderBytes + 4) || memcmp(bytes, "GIOP", 4) != 0 ||
+      bytes[kVersionAt] < 2 || (bytes[kFlagsAt] & 1) == 0 || bytes[kTypeAt] != kRequestType) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  KnownRequest known;
+  known.descriptor = static_cast<int>(transfer.object);
+  memcpy(&known.id, bytes + kHeaderBytes, sizeof known.id);
+  return known;
+}
+
+std::vector<Received> received_by(const Trace& trace, const TraceThread& thread) {
+  std::vector<Received> received;
+  for (size_t i = 1; i < thread.events.size(); ++i) {
+    const Event& bytes = thread.events[i];
+    const Event& transfer = thread.events[i - 1];
+    if ((bytes.kind & recording::kKindMask) != recording::kBytes || !trace.is_call(transfer) ||
+        !trace.call_of(transfer).name.starts_with("recv")) {
+      continue;
+    }
+    received.push_back({transfer.begin, request_in(transfer, bytes)});
+  }
+  return received;
+}
+
+// The last message that had been received by then, if it is a request.
+std::optional<KnownRequest> request_at(const std::vector<Received>& received, uint64_t clock) {
+  const auto end = std::partition_point(received.begin(), received.end(),
+                                        [&](const Received& one) { return one.clock <= clock; });
+  return end == received.begin() ? std::nullopt : (end - 1)->request;
 }
 
 // One snapshot of a request object, with what is known of its request.
@@ -64,7 +77,8 @@ template <typename Key>
 class Votes {
  public:
   void add(const Key& key) { ++votes_[key]; }
-  // The first of those with most votes, if nearly all of `of` samples voted for it.
+  // The first of those with most votes, if most of `of` samples voted for it. (Not all: a thread may
+  // have received the next message already.)
   std::optional<Key> winner(size_t of) const {
     const Key* best = nullptr;
     size_t most = 0;
@@ -73,7 +87,7 @@ class Votes {
       most = votes;
       best = &key;
     }
-    if (best == nullptr || most * 10 < of * 9) return std::nullopt;
+    if (best == nullptr || most * 10 < of * 6) return std::nullopt;
     return *best;
   }
 
@@ -86,12 +100,11 @@ class OffsetSearch {
   OffsetSearch(const Trace& trace, const std::vector<Snapshot>& snapshots,
                const std::string& task_class)
       : trace_(trace), snapshots_(snapshots), task_class_(task_class) {
-    for (const TraceThread& thread : trace.threads) threads_[thread.tid] = &thread;
+    std::unordered_map<uint32_t, std::vector<Received>> received;  // by thread
+    for (const TraceThread& thread : trace.threads) received[thread.tid] = received_by(trace, thread);
     for (const Snapshot& snapshot : snapshots) {
       if (snapshot.join_point != kUpcallName) continue;
-      const auto thread = threads_.find(snapshot.tid);
-      if (thread == threads_.end()) continue;
-      if (const auto known = request_at(trace, *thread->second, snapshot.clock)) {
+      if (const auto known = request_at(received[snapshot.tid], snapshot.clock)) {
         samples_.push_back({&snapshot, *known});
         descriptors_.insert(known->descriptor);
         ids_.insert(known->id);
@@ -111,6 +124,7 @@ class OffsetSearch {
     find_connection();
     find_operation();
     find_output();
+    find_outgoing();
     find_tasks();
     return std::move(found_);
   }
@@ -174,6 +188,7 @@ class OffsetSearch {
     tell("giop_s.strand", strand, evidence);
     tell("strand.connection", connection, evidence);
     tell("connection.socket", socket, evidence);
+    strand_at_ = strand;
   }
 
   // A text of the object's that stands in the message, as a GIOP string: its length before it.
@@ -231,14 +246,19 @@ class OffsetSearch {
       }
     };
     std::map<std::string, Votes<Choice>> votes;
-    std::map<std::string, size_t> counts;
+    std::map<std::string, size_t> counts, near;  // near: of the request object itself
     std::map<std::string, Votes<int64_t>> streams;
-    std::map<std::string, uint64_t> behind;  // bytes between header and pointer, summed up
+    // How many bytes are between header and pointer, and how often. Where always the same, nothing
+    // but the header has been written.
+    std::map<std::string, std::map<uint64_t, size_t>> behind;
     for (const Snapshot& snapshot : snapshots_) {
       if (!snapshot.join_point.starts_with(kOutputCandidate) || snapshot.dispatched == 0) continue;
       ++counts[snapshot.join_point];
       const auto away = static_cast<int64_t>(snapshot.object - snapshot.dispatched);
-      if (away > -1024 && away < 1024) streams[snapshot.join_point].add(away);
+      if (away > -1024 && away < 1024) {
+        streams[snapshot.join_point].add(away);
+        ++near[snapshot.join_point];
+      }
       for (int at = 0; at + 8 <= kPointerReach; at += 8) {
         const auto marker = snapshot.word_at(snapshot.object + static_cast<uint64_t>(at));
         if (!marker) continue;
@@ -248,28 +268,69 @@ class OffsetSearch {
           const auto last = snapshot.word_at(snapshot.object + static_cast<uint64_t>(end));
           if (!last || *last <= *marker + kLeastRoom || *last > *marker + kMostRoom) continue;
           votes[snapshot.join_point].add({at, end});
-          behind[snapshot.join_point] += *header;
+          ++behind[snapshot.join_point][*header];
         }
       }
     }
     std::string best;
     for (const auto& [name, count] : counts) {
-      if (count < 8 || !votes[name].winner(count) || !streams[name].winner(count)) continue;
-      // Of several the first one that was passed: where least has been written.
-      if (best.empty() || behind[name] * counts[best] < behind[best] * count) best = name;
+      if (near[name] < 8 || !votes[name].winner(count) || !streams[name].winner(near[name])) {
+        continue;
+      }
+      const auto least = behind[name].begin();
+      size_t all = 0;
+      for (const auto& [bytes, times] : behind[name]) all += times;
+      if (least->second * 20 < all * 19) continue;
+      if (best.empty() || least->first < behind[best].begin()->first) best = name;
     }
     if (best.empty()) {
       miss("output-begins: no function was found after which a reply's buffer is ready");
       return;
     }
     const Choice choice = *votes[best].winner(counts[best]);
-    const int64_t stream = *streams[best].winner(counts[best]);
+    const int64_t stream = *streams[best].winner(near[best]);
     found_.output_begins = best;
     const std::string evidence =
         fmt::format("of the object passed where a reply begins, {} times", counts[best]);
     tell("stream.output_marker", choice.marker, "points behind a fresh header; " + evidence);
     tell("stream.output_end", choice.end, "points to the end of that buffer; " + evidence);
     tell("giop_s.stream", stream, "from the request object to that object");
+    stream_at_ = stream;
+  }
+
+  // Connections that the server opened itself are told from those that it accepted by a pointer
+  // that only they have.
+  void find_outgoing() {
+    if (!strand_at_ || !stream_at_) return;
+    std::map<int, size_t> absent_in_accepted, present_in_opened;
+    size_t accepted = 0, opened = 0;
+    for (const Snapshot& snapshot : snapshots_) {
+      if (snapshot.join_point != found_.output_begins) continue;
+      const bool serves = snapshot.dispatched != 0 &&
+                          static_cast<int64_t>(snapshot.object - snapshot.dispatched) ==
+                              *stream_at_;
+      const auto strand =
+          snapshot.word_at(snapshot.object + static_cast<uint64_t>(*strand_at_ - *stream_at_));
+      if (!strand || !snapshot.word_at(*strand)) continue;
+      ++(serves ? accepted : opened);
+      for (int at = 8; at < kPointerReach; at += 8) {
+        const auto word = snapshot.word_at(*strand + static_cast<uint64_t>(at));
+        if (serves && word == 0u) ++absent_in_accepted[at];
+        if (!serves && word && *word > kPointerReach && snapshot.word_at(*word))
+          ++present_in_opened[at];
+      }
+    }
+    for (const auto& [at, count] : present_in_opened) {
+      if (opened < 2 || accepted < 2 || count < opened || absent_in_accepted[at] < accepted)
+        continue;
+      tell("strand.address", at,
+           fmt::format("points to something in the {} times that the server called others, and is "
+                       "null in the {} times that it answered",
+                       opened, accepted));
+      return;
+    }
+    miss(opened < 2 ? "strand.address: the server opened no connection itself"
+                    : "strand.address: nothing tells connections that the server opened from others");
   }
 
   // How many bytes before the address a header begins; nothing: there is none. (Its type may be
@@ -309,7 +370,8 @@ class OffsetSearch {
   void find_task_fields(const std::vector<const Snapshot*>& serving,
                         const std::vector<const Snapshot*>& others) {
     constexpr int kTaskBytes = 64;
-    constexpr uint32_t kAnyTime = 0, kServerUpcall = 1, kLargestCategory = 2;
+    // What the binding takes the two numbers for (libmeta_req/orb_binding.cpp).
+    constexpr uint32_t kImmediateDispatch = 1, kServerUpcall = 1;
     const auto values = [](const std::vector<const Snapshot*>& tasks, int at) {
       std::set<uint32_t> result;
       for (const Snapshot* task : tasks) {
@@ -324,9 +386,9 @@ class OffsetSearch {
       if (of_serving == std::set<uint32_t>{kServerUpcall} && !of_others.contains(kServerUpcall) &&
           *of_others.rbegin() < 16) {
         purpose = at;
-      } else if (*of_serving.rbegin() <= kLargestCategory &&
-                 *of_others.rbegin() <= kLargestCategory && of_serving.contains(kAnyTime)) {
-        if (!category && !of_others.contains(kAnyTime)) category = at;
+      } else if (!category && *of_serving.rbegin() <= kImmediateDispatch &&
+                 of_others == std::set<uint32_t>{kImmediateDispatch}) {
+        category = at;
       }
     }
     if (!purpose || !category) {
@@ -344,10 +406,10 @@ class OffsetSearch {
   const Trace& trace_;
   const std::vector<Snapshot>& snapshots_;
   std::string task_class_;
-  std::unordered_map<uint32_t, const TraceThread*> threads_;
   std::vector<Sample> samples_;
   std::set<int> descriptors_;
   std::set<uint32_t> ids_;
+  std::optional<int64_t> strand_at_, stream_at_;
   FoundOffsets found_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "analysis/proposal/boundary.h"
 #include "analysis/proposal/corba_vocabulary.h"
+#include "analysis/proposal/named_functions.h"
 #include "analysis/proposal/proposal.h"
 #include "analysis/proposal/request_shape.h"
 #include "analysis/proposal/thread_tasks.h"
@@ -69,6 +70,9 @@ class Proposer {
     add_contention_points();
     add_value_sources();
     add_threads();
+    add_calls_out();
+    for (ProposedJoinPoint& point : find_by_name(linkage_, proposal_.layers))
+      proposal_.join_points.push_back(std::move(point));
     add_output_candidates();
     find_task_class();
     return std::move(proposal_);
@@ -275,6 +279,68 @@ class Proposer {
                                           "({} times)",
                                           maker.wake_ups));
     }
+  }
+
+  // Calls of the application that go out over connections that the process opened itself, and the
+  // pool that those connections come from.
+  void add_calls_out() {
+    std::set<std::string> calls;
+    for (const BoundaryFunction& function : boundary_.functions)
+      if (function.sends && !proposed_.contains(function.symbol)) calls.insert(function.symbol);
+    for (const std::string& symbol : calls) {
+      add("call-out", "value-source", symbol)
+          .evidence.push_back("called by the application; sends on a connection that this process "
+                              "opened: whether an answer came in time is a value");
+    }
+    if (calls.empty()) {
+      proposal_.missing.push_back("calls out: the server called nobody");
+      return;
+    }
+    // What is acquired and released under one word is a pool's.
+    std::map<std::string, std::set<std::string>> acquire, release;  // by that word: symbols
+    const LinkedModule* middleware = linkage_.find(proposal_.soname);
+    for (const std::string& symbol : middleware->functions) {
+      if (!linkage_.interceptable(symbol) || symbol.starts_with("_ZT")) continue;
+      const std::string operation = operation_of(demangled(symbol));
+      if (operation.starts_with("acquire")) acquire[operation.substr(7)].insert(symbol);
+      if (operation.starts_with("release")) release[operation.substr(7)].insert(symbol);
+    }
+    const std::set<std::string> inside = called_inside(calls);
+    for (const auto& [word, symbols] : acquire) {
+      const auto other = release.find(word);
+      if (word.empty() || other == release.end()) continue;
+      std::set<std::string> both = symbols;
+      both.insert(other->second.begin(), other->second.end());
+      if (std::none_of(both.begin(), both.end(),
+                       [&](const std::string& symbol) { return inside.contains(symbol); })) {
+        continue;
+      }
+      for (const std::string& symbol : both) {
+        if (proposed_.contains(symbol)) continue;
+        add("choose-connection", "connection-choice", symbol)
+            .evidence.push_back(fmt::format("inside a call out something is acquired and released "
+                                            "by functions of this name{}",
+                                            inside.contains(symbol) ? "" : " (not this one)"));
+      }
+    }
+  }
+
+  // The functions of the middleware on the paths of what happens inside such calls.
+  std::set<std::string> called_inside(const std::set<std::string>& calls) const {
+    std::set<std::string> inside;
+    for (const TraceThread& thread : trace_.threads) {
+      for (const Event& event : thread.events) {
+        if (!trace_.is_call(event)) continue;
+        const auto path = trace_.path(event.path);
+        for (size_t at = path.size(); at-- > 0;) {
+          if (!calls.contains(trace_.frames[path[at]].symbol)) continue;
+          for (size_t inner = 0; inner < at; ++inner)
+            inside.insert(trace_.frames[path[inner]].symbol);
+          break;
+        }
+      }
+    }
+    return inside;
   }
 
   // What is called inside the upcall between the application's last call and the answer.
