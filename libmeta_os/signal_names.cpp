@@ -49,6 +49,8 @@ bool handler_matters(int number, const void* handler) {
     case SIGABRT:
     case SIGTRAP:
     case SIGSYS:
+    case SIGKILL:
+    case SIGSTOP:
       return false;
     default:
       return true;

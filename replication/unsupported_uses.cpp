@@ -130,6 +130,10 @@ void note_unsupported_use(os::Unsupported use, const char* symbol, os::CallSite 
   const int saved_errno = errno;
   if (use == os::Unsupported::kSignalHandler) {
     const os::Module* module = os::module_of(site.address);
+    if (module == nullptr && os::modules_added() != os::modules_added_at_snapshot()) {
+      os::refresh_modules();
+      module = os::module_of(site.address);
+    }
     const char* name = module != nullptr ? module->name : "";
     const ModuleKind kind =
         module != nullptr ? map_classification().kind_of(name) : ModuleKind::kApplication;
@@ -137,7 +141,7 @@ void note_unsupported_use(os::Unsupported use, const char* symbol, os::CallSite 
     if (kind == ModuleKind::kApplication || kind == ModuleKind::kInterpreter) {
       note(use, name, symbol);
     }
-  } else if (use != os::Unsupported::kFile || !is_own_path(symbol)) {
+  } else if (!is_own_path(symbol)) {
     const char* library = "";
     if (caller_kind(site, &library) == ModuleKind::kApplication) note(use, library, symbol);
   }
