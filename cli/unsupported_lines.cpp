@@ -80,6 +80,9 @@ Words words_for(Unsupported use) {
       return {"uses timers that raise signals or start threads",
               "when they do is each replica's own: what follows from it is not followed",
               "let a thread of the server sleep, or wait with a time limit"};
+    case Unsupported::kRobustMutex:
+      return {"has robust mutexes", "such ones are not ordered, and replicas may differ",
+              "use ordinary mutexes for what requests share"};
     case Unsupported::kNone: break;
   }
   return {"", "", ""};

@@ -79,6 +79,8 @@ constexpr Sign kSigns[] = {
     {Unsupported::kProcessShared, true, Match::kWhole, "sem_open", nullptr, nullptr},
     {Unsupported::kProcessShared, true, Match::kWhole, "semop", nullptr, nullptr},
     {Unsupported::kProcessShared, true, Match::kWhole, "semtimedop", nullptr, nullptr},
+    {Unsupported::kRobustMutex, true, Match::kWhole, "pthread_mutexattr_setrobust", nullptr,
+     nullptr},
     {Unsupported::kIoUring, true, Match::kBegin, "io_uring_", nullptr, nullptr},
     {Unsupported::kCancellation, true, Match::kWhole, "pthread_cancel", nullptr, nullptr},
     {Unsupported::kTimer, true, Match::kWhole, "timer_create", nullptr, nullptr},

@@ -9,7 +9,8 @@ namespace {
 constexpr const char* kNames[kUnsupportedKinds] = {
     "",           "futex",        "atomic-wait",    "atomic-object", "atomic-shared-pointer",
     "lock-free",  "timed-future", "signal-handler", "shared-memory", "file",
-    "process-shared", "io-uring", "raw-value",      "cancellation",  "timer"};
+    "process-shared", "io-uring", "raw-value",      "cancellation",  "timer",
+    "robust-mutex"};
 
 template <size_t kSize>
 void copy_begin(char (&to)[kSize], const char* from) {

@@ -32,8 +32,9 @@ enum class Unsupported : uint16_t {
   kRawValue = 12,        // time or random numbers by raw system calls
   kCancellation = 13,    // pthread_cancel
   kTimer = 14,           // timers that raise signals or start threads
+  kRobustMutex = 15,     // no room for a verdict in it
 };
-inline constexpr uint16_t kUnsupportedKinds = 15;
+inline constexpr uint16_t kUnsupportedKinds = 16;
 
 // A short name for machines ("futex"): an interface, never renamed. "" for what is none.
 const char* unsupported_name(Unsupported use);

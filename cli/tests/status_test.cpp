@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/tests/command_run.h"
 #include "libmeta_os/counters.h"
@@ -296,6 +297,27 @@ TEST_F(Status, SaysWhatIsNotSupportedInWordsAndInParts) {
               std::string::npos)
         << text;
   }
+  end(run);
+}
+
+TEST_F(Status, HasWordsForEachKindOfUse) {
+  Process run = run_fake();
+  await_ready(run);
+  with_control([&](replication::GroupControl& control) {
+    for (uint16_t use = 1; use < os::kUnsupportedKinds; ++use) {
+      control.uses.add(static_cast<os::Unsupported>(use), "server", "symbol", 0);
+    }
+  });
+  const json status = status_json();
+  std::set<std::string> said;
+  for (const json& use : status.at("unsupported_uses")) {
+    for (const char* part : {"use", "what", "means", "advice"}) {
+      EXPECT_NE(use.at(part), "") << use.dump();
+    }
+    said.insert(use.at("what"));
+  }
+  // A file that one of several replicas opened is no news.
+  EXPECT_EQ(said.size(), os::kUnsupportedKinds - 2u) << status.dump(2);
   end(run);
 }
 

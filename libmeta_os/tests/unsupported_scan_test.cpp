@@ -95,6 +95,7 @@ TEST(UnsupportedScan, FunctionsOfLibrariesAreKnownByTheImport) {
                        {"cancellation", "pthread_cancel"},
                        {"process-shared", "sem_open"},
                        {"raw-value", "syscall(SYS_getrandom)"},
+                       {"robust-mutex", "pthread_mutexattr_setrobust"},
                        {"timed-future", "std::future::wait_for"},
                        {"timer", "setitimer"}};
   EXPECT_EQ(uses_of(SAMPLE_IMPORTS), wanted);

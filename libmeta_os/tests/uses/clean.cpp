@@ -25,6 +25,6 @@ extern "C" int put(int value) {
 }
 extern "C" int wait_for(std::future<int>* future) { return future->get(); }
 extern "C" long kill_one(int pid) { return syscall(SYS_tgkill, pid, syscall(SYS_gettid), 0); }
-extern "C" int share(pthread_mutexattr_t* with) {
-  return pthread_mutexattr_setrobust(with, PTHREAD_MUTEX_ROBUST);
+extern "C" int make_recursive(pthread_mutexattr_t* with) {
+  return pthread_mutexattr_settype(with, PTHREAD_MUTEX_RECURSIVE);
 }

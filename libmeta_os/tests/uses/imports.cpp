@@ -28,5 +28,8 @@ extern "C" bool use_future(std::future<int>* future) {
 }
 extern "C" sem_t* use_semaphore() { return sem_open("/none", O_CREAT, 0600, 0); }
 extern "C" int use_timer(const itimerval* value) { return setitimer(ITIMER_REAL, value, nullptr); }
+extern "C" int make_robust(pthread_mutexattr_t* attributes) {
+  return pthread_mutexattr_setrobust(attributes, PTHREAD_MUTEX_ROBUST);
+}
 extern "C" int end_thread(pthread_t thread) { return pthread_cancel(thread); }
 extern "C" long use_random(void* to) { return syscall(SYS_getrandom, to, 4, 0); }
