@@ -25,6 +25,7 @@
 #include "cli/runs/run_messages.h"
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
+#include "cli/unsupported_lines.h"
 #include "replication/supervisor/state_directory.h"
 
 namespace auxin::cli {
@@ -52,13 +53,16 @@ int tell(const Options& options, const analysis::Trace& trace, const analysis::C
   const std::string title = trace.command.empty() ? "recording" : trace.command;
   const analysis::LockReport report =
       analysis::make_lock_report(trace, title, options.warm_up);
+  const std::vector<UnsupportedLine> unsupported = unsupported_lines(trace);
   if (options.json) {
     Json json = analysis::to_json(report);
+    add_unsupported(json, unsupported);
     json["cost"] = nullptr;
     if (cost != nullptr) json["cost"] = analysis::to_json(*cost);
     return print(dump(json, 2));
   }
   std::string text = to_text(report, options.paths);
+  if (!unsupported.empty()) text += "\n" + to_text(unsupported);
   if (cost != nullptr) text += "\n" + to_text(*cost);
   return print(text);
 }

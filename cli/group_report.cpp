@@ -140,11 +140,6 @@ Result<GroupReport> read_group(const std::string& directory) {
   report.epoch = control.epoch.load();
   report.facets = divided(load_text(control.facets));
   report.maps = divided(load_text(control.map_names));
-  for (const auto& note : control.unsupported) {
-    if (note.used.load(std::memory_order_acquire) == 2) {
-      report.unsupported.push_back(load_text(note.text));
-    }
-  }
 
   const bool logged = control.settings.style != replication::Style::kNone;
   report.log_begin = log.begin();
@@ -166,6 +161,13 @@ Result<GroupReport> read_group(const std::string& directory) {
     if (replica.pid != 0) pids.push_back(replica.pid);
   }
   report.shared_files = shared_files(pids, report.supervisor_pid, directory);
+  for (std::string& path : files_several_opened(control)) {
+    if (std::find(report.shared_files.begin(), report.shared_files.end(), path) ==
+        report.shared_files.end()) {
+      report.shared_files.push_back(std::move(path));
+    }
+  }
+  std::sort(report.shared_files.begin(), report.shared_files.end());
   report.requests = control.requests.load();
   report.replies = control.replies.load();
   report.promotion_count = control.promotion_count.load();

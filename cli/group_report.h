@@ -45,7 +45,7 @@ struct GroupReport {
   std::string name, style, phase, stop_reason, state_directory;
   int supervisor_pid = 0;    // 0: none lives
   uint32_t epoch = 0;
-  std::vector<std::string> facets, maps, unsupported;
+  std::vector<std::string> facets, maps;
   std::vector<std::string> shared_files;  // that several replicas have open for writing
   bool rejoin = false;
   std::vector<ReplicaReport> replicas;
@@ -55,7 +55,7 @@ struct GroupReport {
   uint64_t requests = 0, replies = 0;
   uint32_t promotion_count = 0;  // also those that are no longer listed
   std::vector<PromotionReport> promotions;
-  LockCounts locks;
+  LockCounts locks;                       // with what is unsupported
 };
 
 // The group whose state is in the directory. An error is a sentence.

@@ -19,7 +19,6 @@ namespace auxin::cli {
 namespace {
 
 constexpr char kBlockName[] = "auxin-counters";
-constexpr uint32_t kBlockVersion = 1;
 
 void add(LockRow& row, const os::CounterRow& counts) {
   row.total += counts.total;
@@ -107,7 +106,9 @@ LockCounts count_locks(const replication::GroupControl& control) {
     sum.ordered += now.ordered;
     table.add_class(control.classes[i], i, sum);
   }
-  return table.counts(control.requests.load(std::memory_order_relaxed));
+  LockCounts result = table.counts(control.requests.load(std::memory_order_relaxed));
+  result.unsupported = unsupported_lines(control);
+  return result;
 }
 
 Result<LockCounts> count_locks_of_process(int pid) {
@@ -132,7 +133,7 @@ Result<LockCounts> count_locks_of_process(int pid) {
   const ssize_t size = process_vm_readv(pid, &local, 1, &remote, 1, 0);
   if (size < 0) return unreadable(pid, errno);
   if (size != static_cast<ssize_t>(sizeof(*block)) || block->magic != os::kCounterMagic ||
-      block->version != kBlockVersion) {
+      block->version != os::kCounterVersion) {
     return Error{fmt::format("process {} counts in another way than this version of Auxin; use the "
                              "`auxin` that belongs to its library",
                              pid)};
@@ -148,7 +149,9 @@ Result<LockCounts> count_locks_of_process(int pid) {
     }
     table.add_class(block->classes[i], i, sum);
   }
-  return table.counts(block->requests.load());
+  LockCounts result = table.counts(block->requests.load());
+  result.unsupported = unsupported_lines(block->uses);
+  return result;
 }
 
 }  // namespace auxin::cli

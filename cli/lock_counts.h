@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/unsupported_lines.h"
 #include "libmeta_os/counters.h"
 #include "replication/group_state.h"
 #include "stmemu/result.h"
@@ -24,6 +25,7 @@ struct LockCounts {
   uint64_t total = 0, intercepted = 0, ordered = 0;
   std::vector<LockRow> by_library;     // most calls first
   std::vector<LockRow> by_join_point;  // the same
+  std::vector<UnsupportedLine> unsupported;
 };
 
 LockCounts count_locks(const replication::GroupControl& control);

@@ -51,6 +51,21 @@ double per(uint64_t count, uint64_t requests) {
 
 }  // namespace
 
+void add_unsupported(Json& json, const std::vector<UnsupportedLine>& lines) {
+  json["unsupported"] = Json::array();
+  json["unsupported_uses"] = Json::array();
+  for (const UnsupportedLine& line : lines) {
+    json["unsupported"].push_back(line.text());
+    if (line.use.empty()) continue;
+    json["unsupported_uses"].push_back({{"use", line.use},
+                                        {"module", line.module},
+                                        {"symbol", line.symbol},
+                                        {"what", line.what},
+                                        {"means", line.means},
+                                        {"advice", line.advice}});
+  }
+}
+
 Json to_json(const GroupReport& report) {
   Json json = {{"schema", kStatusSchema},
                {"name", report.name},
@@ -80,7 +95,8 @@ Json to_json(const GroupReport& report) {
                {"promotion_count", report.promotion_count},
                {"promotions", Json::array()},
                {"shared_files", report.shared_files},
-               {"unsupported", report.unsupported}};
+               {"unsupported", Json::array()}};
+  add_unsupported(json, report.locks.unsupported);
   for (const auto& replica : report.replicas) json["replicas"].push_back(replica_json(replica));
   for (const auto& promotion : report.promotions) {
     json["promotions"].push_back(promotion_json(promotion));
@@ -103,6 +119,7 @@ Json to_json(const LockCounts& counts) {
   }
   json["by_library"] = rows_json(counts.by_library, false);
   json["by_join_point"] = rows_json(counts.by_join_point, true);
+  add_unsupported(json, counts.unsupported);
   return json;
 }
 

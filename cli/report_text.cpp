@@ -105,10 +105,7 @@ std::string to_text(const GroupReport& report, size_t promotions) {
     text += fmt::format("  several replicas write {} (give each its own, with {{replica}})\n",
                         path);
   }
-  for (const std::string& note : report.unsupported) {
-    text += fmt::format("  unsupported: {}\n", note);
-  }
-  return text;
+  return text + to_text(report.locks.unsupported);
 }
 
 std::string to_text(const LockCounts& counts, const std::string& title) {
@@ -139,6 +136,7 @@ std::string to_text(const LockCounts& counts, const std::string& title) {
     add_lock_row(join_points, row.library, row.join_point, row, counts.requests);
   }
   if (any) text += "\n" + join_points.text();
+  if (!counts.unsupported.empty()) text += "\n" + to_text(counts.unsupported);
   return text;
 }
 

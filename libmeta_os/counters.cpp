@@ -25,7 +25,8 @@ static_assert(sizeof(SiteClass) == 128);
 static_assert(sizeof(CounterRow) == 24);
 static_assert(sizeof(CounterShard) == 64 + 24 * kMaxSiteClasses);
 static_assert(sizeof(CounterBlock) ==
-              32 + sizeof(SiteClass) * kMaxSiteClasses + sizeof(CounterShard) * kMaxShards);
+              32 + sizeof(SiteClass) * kMaxSiteClasses + sizeof(CounterShard) * kMaxShards +
+                  sizeof(UseTable));
 
 thread_local constinit CounterShard* this_shard = nullptr;
 
@@ -56,7 +57,7 @@ CounterBlock* map_block() {
 }
 
 void begin(CounterBlock* made) {
-  made->version = 1;
+  made->version = kCounterVersion;
   made->shard_count = kMaxShards;
   made->class_count.store(1, std::memory_order_relaxed);  // class 0: "not yet classified"
   made->magic = kCounterMagic;

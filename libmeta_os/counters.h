@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the hooks count: synchronisation calls in total, those that reached a meta-object, and those
-// that were ordered, by site class (a library and, where known, a join point).
+// that were ordered, by site class (a library and, where known, a join point). Beside them stands
+// what the process was seen doing that is not supported.
 //
 // Each thread counts in a shard of its own, without atomics; a reader adds the shards up. A shard
 // outlives its thread and is taken over, counts and all, by a later one. The block is one mapping
@@ -12,10 +13,13 @@
 #include <atomic>
 #include <cstdint>
 
+#include "libmeta_os/unsupported_use.h"
+
 namespace auxin::os {
 
 inline constexpr unsigned kMaxSiteClasses = 256;   // class 0: not yet classified
 inline constexpr unsigned kMaxShards = 256;        // further threads share the last shard
+inline constexpr uint32_t kCounterVersion = 2;
 inline constexpr uint64_t kCounterMagic = 0x3152544e43585541;  // "AUXCNTR1"
 
 struct SiteClass {
@@ -40,13 +44,14 @@ struct CounterShard {
 
 struct CounterBlock {
   uint64_t magic;
-  uint32_t version;               // 1
+  uint32_t version;               // kCounterVersion
   uint32_t shard_count;           // kMaxShards
   std::atomic<uint32_t> class_count;
   uint32_t padding;
   std::atomic<uint64_t> requests;  // requestBeforeApplication events so far
   SiteClass classes[kMaxSiteClasses];
   CounterShard shards[kMaxShards];
+  UseTable uses;                  // what this process does that is not supported
 };
 
 // The block of this process; made on first use. Never null, never fails (falls back to static

@@ -30,6 +30,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "libmeta_os/unsupported_use.h"
+
 namespace auxin::os {
 
 // Where the base level made a call: the hook's return address.
@@ -197,6 +199,11 @@ class ProcessFacet {
   // In the child after fork: the child must not touch the group any more. Afterwards all facets but
   // this one are null and no descriptor has a MetaSocket.
   virtual void forked_child() {}
+  // The server does something that no style orders or shares. `symbol` is valid during the call;
+  // `site`: who did it, or for a signal's handler the handler itself. Called in hooks.
+  virtual void unsupported(Unsupported use, const char* symbol, CallSite site) {
+    (void)use, (void)symbol, (void)site;
+  }
   // The environment that a program gets which exec or posix_spawn is about to start. May be called
   // in a vfork child, that is in the parent's memory: allocates nothing, changes nothing.
   virtual char* const* exec_environment(char* const* environment) { return environment; }

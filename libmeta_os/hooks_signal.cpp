@@ -2,11 +2,12 @@
 //
 // Hooks: signals. A thread that waits for a signal takes it as a value, through ValueFacet. The
 // rest are seams only: masks and sending pass straight to libc, and when a handler runs is nothing
-// that a style can order.
+// that a style can order; so handlers that may run while the server serves are told.
 #include <errno.h>
 
 #include "libmeta_os/hooks.h"
 #include "libmeta_os/reify.h"
+#include "libmeta_os/signal_names.h"
 
 namespace auxin::os {
 namespace {
@@ -14,6 +15,12 @@ namespace {
 // A program may send itself a signal by the number that getpid gave it.
 pid_t target_of(pid_t pid, CallSite site) {
   return value_wanted(site) ? facets.values->target_of(pid) : pid;
+}
+
+// Async-signal-safe: a handler may install another one.
+void tell_handler(int number, const void* handler) {
+  if (facets.process == nullptr || at_meta_level() || !handler_matters(number, handler)) return;
+  facets.process->unsupported(Unsupported::kSignalHandler, signal_name(number), {handler});
 }
 
 }  // namespace
@@ -67,6 +74,26 @@ int hook::pthread_kill(pthread_t thread, int number) { return real().pthread_kil
 
 int hook::sigqueue(pid_t pid, int number, const sigval value) {
   return real().sigqueue(target_of(pid, AUXIN_CALL_SITE), number, value);
+}
+
+int hook::sigaction(int number, const struct sigaction* action, struct sigaction* old_action) {
+  const int result = real().sigaction(number, action, old_action);
+  if (result == 0 && action != nullptr) {
+    tell_handler(number, reinterpret_cast<const void*>(action->sa_handler));
+  }
+  return result;
+}
+
+__sighandler_t hook::signal(int number, __sighandler_t handler) {
+  const __sighandler_t before = real().signal(number, handler);
+  if (before != SIG_ERR) tell_handler(number, reinterpret_cast<const void*>(handler));
+  return before;
+}
+
+__sighandler_t hook::__sysv_signal(int number, __sighandler_t handler) {
+  const __sighandler_t before = real().__sysv_signal(number, handler);
+  if (before != SIG_ERR) tell_handler(number, reinterpret_cast<const void*>(handler));
+  return before;
 }
 
 int hook::pthread_sigqueue(pthread_t thread, int number, const sigval value) {

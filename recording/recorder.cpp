@@ -486,6 +486,7 @@ bool begin_recording(const Plan& plan, const Context& with, char* error, unsigne
   }
   region_in_use.store(region, std::memory_order_release);
   record_modules();
+  record_unsupported_uses();
   region->recording.store(1, std::memory_order_release);
   __atomic_store_n(&region->magic, kRegionMagic, __ATOMIC_RELEASE);  // now it can be read
   markers::set_watch(&kWatch);
@@ -502,6 +503,11 @@ void record_modules() {
   os::for_each_module(add_module, region);
   region->module_generation.fetch_add(1, std::memory_order_acq_rel);
   os::observe_new_modules();
+}
+
+void record_unsupported_uses() {
+  Region* region = region_in_use.load(std::memory_order_acquire);
+  if (region != nullptr) region->uses.add_all(os::counters().uses);
 }
 
 // The mapping stays: a thread may be in the middle of an event.

@@ -35,6 +35,8 @@ struct Plan {
 bool begin_recording(const Plan& plan, const Context& context, char* error, unsigned error_size);
 // The modules loaded by now; to be called after a dlopen too.
 void record_modules();
+// What is unsupported and was noted by now. May be called in a hook.
+void record_unsupported_uses();
 // No event is written any more once it returns, but by threads that are in the middle of one.
 void end_recording();
 // The collector wants it to end, or ended itself: to be looked at now and then.

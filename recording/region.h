@@ -16,10 +16,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "libmeta_os/unsupported_use.h"
+
 namespace auxin::recording {
 
 inline constexpr uint64_t kRegionMagic = 0x31474552'58554100;  // "\0AUXREG1"
-inline constexpr uint32_t kRegionVersion = 1;
+inline constexpr uint32_t kRegionVersion = 2;
 
 inline constexpr uint32_t kMaxCalls = 512;           // rows of the hook table
 inline constexpr uint32_t kMaxJoinPointNames = 1024;
@@ -155,6 +157,7 @@ struct Region {
   uint64_t frames[kFramePoolWords];
   char strings[kStringPoolBytes];
   SiteCount sites[kSiteCounts];
+  os::UseTable uses;             // what the process does that is not supported
   alignas(4096) Chunk chunks[];
 };
 

@@ -12,6 +12,9 @@ inline constexpr char kReplicaVariable[] = "AUXIN_REPLICA";  // replica id, deci
 inline constexpr char kReportVariable[] = "AUXIN_REPORT";    // bare preload: JSON at exit, %p = pid
 inline constexpr char kMapsVariable[] = "AUXIN_MAPS";        // directory of join-point maps
 
+// Absolute paths that are this replica's own, by its {replica} arguments, separated by colons.
+inline constexpr char kOwnPathsVariable[] = "AUXIN_OWN_PATHS";
+
 // What is to be recorded (recording/): the directory for the regions, "count" or "full", and how
 // many chunks each gets.
 inline constexpr char kRecordVariable[] = "AUXIN_RECORD";

@@ -18,11 +18,12 @@
 #include <cstdint>
 
 #include "libmeta_os/counters.h"
+#include "libmeta_os/unsupported_use.h"
 #include "stmemu/robust_lock.h"
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 7;
+inline constexpr uint32_t kControlVersion = 8;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -180,7 +181,8 @@ struct alignas(4096) GroupControl {
   char record_directory[256];
 
   PromotionRecord promotions[kMaxPromotions];
-  UnsupportedNote unsupported[kMaxUnsupported];
+  UnsupportedNote unsupported[kMaxUnsupported];  // as sentences
+  os::UseTable uses;                             // as facts, of all replicas
   ListenerSlot listeners[kMaxListeners];
   ReplicaSlot replicas[kMaxReplicas];
   ThreadSlot threads[kMaxReplicas][kMaxThreads];

@@ -44,6 +44,7 @@
 #include "replication/request_events.h"
 #include "replication/request_flow.h"
 #include "replication/steward.h"
+#include "replication/unsupported_uses.h"
 
 namespace auxin::replication {
 namespace {
@@ -136,6 +137,7 @@ std::string map_directory() {
 void clear_environment() {
   unsetenv(kGroupVariable);
   unsetenv(kReplicaVariable);
+  unsetenv(kOwnPathsVariable);
   const char* preload = getenv("LD_PRELOAD");
   if (preload == nullptr) return;
   std::string rest;
@@ -167,6 +169,7 @@ void become_replica() {
   // Who called is asked by the facets of a group only: a bare preload needs no unwinder.
   markers::prepare_stack_inspection();
   if (installed_maps != nullptr) name_maps(*installed_maps);
+  publish_unsupported_uses();
   clear_environment();
   prepare_kill_points();
   const Settings& settings = replica->settings();
@@ -197,6 +200,7 @@ class Process final : public os::ProcessFacet {
   void modules_changed() override {
     os::MetaLevel meta;
     const bool bound = install_maps(map_directory().c_str());
+    if (bound) look_for_unsupported_uses();
     recording::record_modules();
     if (!bound || membership == nullptr || replica != nullptr) return;
     os::classification = &map_classification();
@@ -207,6 +211,9 @@ class Process final : public os::ProcessFacet {
     os::MetaLevel meta;
     if (replicated()) end_group(status);
     write_report();
+  }
+  void unsupported(os::Unsupported use, const char* symbol, os::CallSite site) override {
+    note_unsupported_use(use, symbol, site);
   }
   void forked_child() override {
     recording::forget_recording_in_child();
@@ -228,8 +235,10 @@ __attribute__((constructor)) void load() {
   os::counters();
   os::refresh_modules();
   prepare_report();
+  prepare_unsupported_uses();
   os::facets.process = process_facet();
   const bool bound = install_maps(map_directory().c_str());
+  if (bound) look_for_unsupported_uses();
   // A verdict on a lock stays, and a hook that is taken out of a module stays out. So where an ORB
   // may come later, nothing is classified yet, and all hooks stay.
   if (membership == nullptr || bound) os::classification = &map_classification();

@@ -76,6 +76,22 @@ void add_rows(Text& text, const os::CounterRow* rows, const char* key, Name name
   text.add("\n  ]");
 }
 
+void add_uses(Text& text) {
+  text.add(",\n  \"unsupported_uses\": [");
+  bool first = true;
+  for (const os::UseRow& row : os::counters().uses.rows) {
+    if (row.state.load(std::memory_order_acquire) != 2) continue;
+    text.add("%s\n    {\"use\": \"%s\", \"module\": ", first ? "" : ",",
+             os::unsupported_name(row.use));
+    text.add_name(row.module);
+    text.add(", \"symbol\": ");
+    text.add_name(row.symbol);
+    text.add("}");
+    first = false;
+  }
+  text.add("\n  ]");
+}
+
 // Once, and only where the process still has the standard error that it was started with: a server
 // may have put a file or a connection of its own under that number.
 void tell_failure(const std::string& path, long error) {
@@ -137,6 +153,7 @@ void write_report() {
   text.add(",\n");
   add_rows(text, rows, "join_point",
            [](const os::SiteClass& c) -> const char* { return c.join_point; });
+  add_uses(text);
   text.add("\n}\n");
   std::string path;
   for (size_t i = 0; i < report_path->size(); ++i) {

@@ -33,6 +33,7 @@ class Reading {
       case SectionKind::kEvents: return events(in);
       case SectionKind::kNames: return names(in);
       case SectionKind::kSites: return sites(in);
+      case SectionKind::kUses: return uses(in);
       case SectionKind::kEnd: return end(content);
     }
     return true;  // of a later version
@@ -204,6 +205,18 @@ class Reading {
       site.intercepted = in.take<uint64_t>();
       site.ordered = in.take<uint64_t>();
       trace_.sites.push_back(site);
+    }
+    return in.ok();
+  }
+
+  bool uses(Contents& in) {
+    trace_.uses.clear();
+    while (!in.empty()) {
+      TraceUse use;
+      use.use = static_cast<os::Unsupported>(in.take<uint16_t>());
+      use.module = in.take_text<uint16_t>();
+      use.symbol = in.take_text<uint16_t>();
+      if (*os::unsupported_name(use.use) != '\0') trace_.uses.push_back(std::move(use));
     }
     return in.ok();
   }

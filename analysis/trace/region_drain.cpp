@@ -221,6 +221,17 @@ void RegionDrain::write_sites() {
   writer_.write(SectionKind::kSites, content);
 }
 
+void RegionDrain::write_uses() {
+  Content content;
+  for (const os::UseRow& row : region_->uses.rows) {
+    if (row.state.load(std::memory_order_acquire) != 2) continue;
+    content.put(static_cast<uint16_t>(row.use));
+    content.put_text<uint16_t>(text_in(row.module));
+    content.put_text<uint16_t>(text_in(row.symbol));
+  }
+  writer_.write(SectionKind::kUses, content);
+}
+
 void RegionDrain::write_chunk(uint32_t thread, const Event* events, uint32_t count) {
   Content content;
   content.put(thread);
@@ -366,6 +377,7 @@ void RegionDrain::write_end() {
 void RegionDrain::finish() {
   step();
   write_sites();
+  write_uses();
   write_names();
   write_end();
   writer_.flush();

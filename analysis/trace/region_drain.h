@@ -63,6 +63,7 @@ class RegionDrain {
   void write_paths();
   void write_strings();
   void write_sites();
+  void write_uses();
   uint64_t write_events();
   void write_chunk(uint32_t thread, const recording::Event* events, uint32_t count);
   void write_names();

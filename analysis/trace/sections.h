@@ -23,7 +23,7 @@ inline constexpr uint32_t kMaxSectionBytes = 16u << 20;
 
 enum class SectionKind : uint32_t {
   kDescription = 1, kCalls, kJoinPoints, kThreads, kModules, kPaths, kStrings, kEvents, kNames,
-  kSites, kEnd
+  kSites, kEnd, kUses
 };
 
 // The content of a section while it is put together.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libmeta_os/call_rows.h"
+#include "libmeta_os/unsupported_use.h"
 #include "recording/region.h"
 
 namespace auxin::analysis {
@@ -60,6 +61,12 @@ struct TraceSiteCount {
   uint64_t count = 0, intercepted = 0, ordered = 0;
 };
 
+// What the process was seen doing that is not supported.
+struct TraceUse {
+  os::Unsupported use = os::Unsupported::kNone;
+  std::string module, symbol;
+};
+
 struct Trace {
   int pid = 0;
   std::string command;               // what was started, its words separated by blanks
@@ -79,6 +86,7 @@ struct Trace {
   std::vector<TraceFrame> frames;
   std::vector<std::vector<uint32_t>> paths;  // by number; frames, innermost first. 0 is empty
   std::string strings;                       // texts with a NUL each, by offset
+  std::vector<TraceUse> uses;
   std::vector<TraceSiteCount> sites;         // detail kCount only
 
   uint64_t event_count() const;

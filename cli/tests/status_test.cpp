@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/tests/command_run.h"
 #include "libmeta_os/counters.h"
@@ -230,7 +231,8 @@ TEST_F(Status, LocksOfAProcessAreReadFromOutside) {
   close(fd);
   auto* block = static_cast<os::CounterBlock*>(mapped);
   block->magic = os::kCounterMagic;
-  block->version = 1;
+  block->version = os::kCounterVersion;
+  block->uses.add(os::Unsupported::kFutex, "a_library.so", "syscall(SYS_futex)");
   block->shard_count = os::kMaxShards;
   block->class_count.store(2);
   block->requests.store(4);
@@ -245,11 +247,78 @@ TEST_F(Status, LocksOfAProcessAreReadFromOutside) {
   EXPECT_EQ(locks.at("ordered"), 1);
   EXPECT_EQ(locks.at("requests"), 4);
   EXPECT_EQ(locks.at("by_library")[0].at("library"), "libc.so.6");
+  EXPECT_EQ(locks.at("unsupported_uses")[0].at("use"), "futex");
+  EXPECT_EQ(locks.at("unsupported_uses")[0].at("module"), "a_library.so");
   block->version = 99;
   const Done other = auxin_done({"locks", "--pid", std::to_string(getpid())});
   EXPECT_EQ(other.status, 2);
   EXPECT_NE(other.errors.find("counts in another way"), std::string::npos) << other.errors;
   munmap(mapped, sizeof(os::CounterBlock));
+}
+
+TEST_F(Status, SaysWhatIsNotSupportedInWordsAndInParts) {
+  Process run = run_fake();
+  await_ready(run);
+  with_control([&](replication::GroupControl& control) {
+    supervisor::store_text(control.unsupported[0].text, "a sentence of the library's");
+    control.unsupported[0].used.store(2);
+    control.uses.add(os::Unsupported::kSignalHandler, "server", "SIGUSR1", 0);
+    control.uses.add(os::Unsupported::kSignalHandler, "server", "SIGUSR1", 1);
+    control.uses.add(static_cast<os::Unsupported>(4711), "server", "of a later version", 0);
+    control.uses.add(os::Unsupported::kFile, "server", "/both", 0);
+    control.uses.add(os::Unsupported::kFile, "server", "/both", 1);
+    control.uses.add(os::Unsupported::kFile, "server", "/of-one", 1);
+  });
+  const json status = status_json();
+  const json locks =
+      json::parse(auxin_done({"locks", "fake", "--json", "--for", "0", "--state-dir", root()})
+                      .output);
+  for (const json& told : {status, locks}) {
+    ASSERT_EQ(told.at("unsupported").size(), 2u) << told.dump(2);
+    EXPECT_EQ(told.at("unsupported")[0], "a sentence of the library's");
+    ASSERT_EQ(told.at("unsupported_uses").size(), 1u);
+    const json& use = told.at("unsupported_uses")[0];
+    EXPECT_EQ(use.at("use"), "signal-handler");
+    EXPECT_EQ(use.at("module"), "server");
+    EXPECT_EQ(use.at("symbol"), "SIGUSR1");
+    for (const char* part : {"what", "means", "advice"}) {
+      EXPECT_NE(told.at("unsupported")[1].get<std::string>().find(use.at(part)),
+                std::string::npos);
+    }
+  }
+  EXPECT_NE(status.at("shared_files").dump().find("\"/both\""), std::string::npos);
+  EXPECT_EQ(status.at("shared_files").dump().find("of-one"), std::string::npos);
+  const std::vector<std::vector<std::string>> commands = {
+      {"status", "fake", "--state-dir", root()},
+      {"locks", "fake", "--for", "0", "--state-dir", root()}};
+  for (const auto& command : commands) {
+    const std::string text = auxin_done(command).output;
+    EXPECT_NE(text.find("unsupported: server handles a signal while it serves (SIGUSR1): when"),
+              std::string::npos)
+        << text;
+  }
+  end(run);
+}
+
+TEST_F(Status, HasWordsForEachKindOfUse) {
+  Process run = run_fake();
+  await_ready(run);
+  with_control([&](replication::GroupControl& control) {
+    for (uint16_t use = 1; use < os::kUnsupportedKinds; ++use) {
+      control.uses.add(static_cast<os::Unsupported>(use), "server", "symbol", 0);
+    }
+  });
+  const json status = status_json();
+  std::set<std::string> said;
+  for (const json& use : status.at("unsupported_uses")) {
+    for (const char* part : {"use", "what", "means", "advice"}) {
+      EXPECT_NE(use.at(part), "") << use.dump();
+    }
+    said.insert(use.at("what"));
+  }
+  // A file that one of several replicas opened is no news.
+  EXPECT_EQ(said.size(), os::kUnsupportedKinds - 2u) << status.dump(2);
+  end(run);
 }
 
 TEST_F(Status, NamesFilesThatSeveralReplicasWriteButNotAuxinsOwn) {

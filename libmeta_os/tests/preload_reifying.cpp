@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <string>
 
 #include "libmeta_os/counters.h"
 #include "libmeta_os/descriptor_table.h"
@@ -160,6 +161,9 @@ class ReportingProcess : public ProcessFacet {
   void modules_changed() override { report("modules changed"); }
   void exiting(int status) override { report(status == 0 ? "exiting with 0" : "exiting"); }
   void forked_child() override { report("forked child"); }
+  void unsupported(Unsupported use, const char* symbol, CallSite) override {
+    report((std::string(unsupported_name(use)) + " " + symbol).c_str());
+  }
   char* const* exec_environment(char* const*) override {
     static char seen[] = "AUXIN_SEEN=1";
     static char* const environment[] = {seen, nullptr};

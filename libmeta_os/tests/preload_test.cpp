@@ -233,6 +233,14 @@ TEST(Events, ALoadedModuleIsNoticedAtTheNextSocket) {
             "socket\nloaded\nmodules changed\nsocket\nsocket\nexiting with 0\nstatus 0");
 }
 
+TEST(Events, WhatNobodyOrdersIsTold) {
+  const std::string reporting = std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
+  EXPECT_EQ(outcome(reporting, std::string(HOOK_PROGRAMS) + " show_unsupported_uses"),
+            "signal-handler SIGUSR1\nsignal-handler SIGHUP\nsignal-handler SIGRTMIN+1\n"
+            "shared-memory /auxin-hook-program\nshared-memory shmget\n"
+            "exiting with 0\nstatus 0");
+}
+
 // A preloaded `lock_and_wait`, stopped where its counters can be read as `auxin locks --pid` does.
 class Counted {
  public:

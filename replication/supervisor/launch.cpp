@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string_view>
 
 #include "replication/environment.h"
@@ -46,6 +47,17 @@ std::vector<std::string> environment_for(const Launch& launch, int replica) {
   variables[kPreloadVariable] = preload_list(launch.library, variables[kPreloadVariable]);
   variables[replication::kGroupVariable] = launch.memory_path;
   variables[replication::kReplicaVariable] = std::to_string(replica);
+
+  const std::string directory = launch.working_directory.empty()
+                                    ? std::filesystem::current_path().string()
+                                    : launch.working_directory;
+  std::string own;
+  for (const std::string& path : paths_of_replica(launch.arguments, replica, directory)) {
+    std::error_code unknown;  // then it is not there yet, nor is what leads to it
+    const std::string real = std::filesystem::weakly_canonical(path, unknown);
+    own += (own.empty() ? "" : ":") + (unknown ? path : real);
+  }
+  variables[replication::kOwnPathsVariable] = own;
 
   std::vector<std::string> entries;
   for (const auto& [name, value] : variables) entries.push_back(name + "=" + value);
