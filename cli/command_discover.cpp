@@ -27,6 +27,7 @@
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
 #include "cli/text_table.h"
+#include "cli/user_file.h"
 #include "replication/environment.h"
 
 namespace auxin::cli {
@@ -51,25 +52,6 @@ Result<std::string> text_of(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
-}
-
-// A file of the user's: whole, or as it was.
-std::optional<Error> write_file(const std::string& path, const std::string& text) {
-  const std::string unfinished = path + ".unfinished";
-  {
-    std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
-    file << text;
-    file.flush();
-    if (!file) {
-      const int error = errno;
-      unlink(unfinished.c_str());
-      return Error{fmt::format("{}: can't be written: {}", path, strerrordesc_np(error))};
-    }
-  }
-  if (rename(unfinished.c_str(), path.c_str()) == 0) return std::nullopt;
-  const int error = errno;
-  unlink(unfinished.c_str());
-  return Error{fmt::format("{}: can't be written: {}", path, strerrordesc_np(error))};
 }
 
 Result<std::vector<analysis::Operation>> operations_of(const Options& options) {
