@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/pages/graph_page.h"
 #include "cli/pages/lock_page.h"
 #include "cli/pages/sources.h"
 
@@ -65,6 +66,36 @@ TEST(Page, AHostileReportLeavesOneElementOfDataAndOneScript) {
   EXPECT_EQ(data["tree"]["children"][0]["function"], kHostile);
   EXPECT_EQ(data["remarks"][0], kHostile);
   EXPECT_EQ(page.find("{{title}}"), std::string::npos);
+}
+
+TEST(Page, AHostileGraphLeavesOneElementOfDataAndOneScript) {
+  analysis::Graph graph;
+  graph.title = kHostile;
+  graph.nodes.resize(1);
+  graph.nodes[0].name = kHostile;
+  GraphPicture picture{graph, std::string("<?xml ?><svg>") + kHostile + "</svg>", ""};
+  const std::string page = graph_page(graph, picture, {{"filter", {kHostile}}}, {kHostile});
+  EXPECT_EQ(times(page, "</script>"), 2u);
+  EXPECT_EQ(times(page, "<img"), 0u);
+  EXPECT_EQ(data_of(page)["nodes"][0]["name"], kHostile);
+  EXPECT_EQ(data_of(page)["picture"]["svg"], "<svg>" + std::string(kHostile) + "</svg>");
+}
+
+TEST(Page, APicturesNodesAreNamedByTheirNumberInTheGraph) {
+  analysis::Graph graph;
+  graph.nodes.resize(4);
+  graph.nodes[0].name = "f";
+  graph.nodes[1].name = graph.nodes[2].name = "twin";
+  graph.nodes[3].name = "g";
+  GraphPicture picture;
+  picture.part.nodes = {graph.nodes[3], graph.nodes[1], graph.nodes[2]};
+  picture.part.edges.resize(1);
+  picture.part.edges[0].from = 2;
+  const Json data =
+      data_of(graph_page(graph, picture, {{"filter", {"a b", "c"}}, {"collapse", {}}}, {}));
+  EXPECT_EQ(data["picture"]["nodes"], (Json{3, 1, 2}));
+  EXPECT_EQ(data["picture"]["edges"], (Json{{2, 0}}));
+  EXPECT_EQ(data["operations"], (Json{"filter 'a b' c", "collapse"}));
 }
 
 TEST(Page, APathHoldsNumbersOfFramesThatStandOnce) {

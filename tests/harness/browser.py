@@ -179,6 +179,16 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def drag(self, from_x, from_y, to_x, to_y):
+        def mouse(kind, x, y, buttons):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left",
+                      buttons=buttons, clickCount=1)
+        mouse("mousePressed", from_x, from_y, 1)
+        for part in (0.25, 0.5, 0.75, 1):
+            mouse("mouseMoved", from_x + part * (to_x - from_x), from_y + part * (to_y - from_y), 1)
+        mouse("mouseReleased", to_x, to_y, 0)
+        self.settle()
+
     def _mine(self, method):
         self.evaluate("0")  # what was sent before has arrived then
         return [event["params"] for event in self.browser.events
