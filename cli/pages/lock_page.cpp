@@ -36,8 +36,9 @@ std::string lock_page(const analysis::LockReport& report, const analysis::CostRe
   if (cost != nullptr) data["cost"] = analysis::to_json(*cost);
   return to_page({"auxin locks: " + report.title,
                   {"shared.css", "locks.css"},
-                  {"shared.js", "table.js", "locks_summary.js", "locks_request.js",
-                   "flame_graph.js", "locks_tables.js", "locks.js"},
+                  {"shared.js", "table.js", "locks_summary.js", "request_steps.js",
+                   "request_wide.js", "request_narrow.js", "locks_request.js", "flame_graph.js",
+                   "locks_tables.js", "locks.js"},
                   "locks.html"},
                  data);
 }

@@ -196,15 +196,15 @@ function cost(box) {
           median_of("throughput_per_s"),
           (form) => number(form.throughput_per_s.median),
         ),
-        column("throughput_ratio", "Ratio", median_of("throughput_ratio"), (form) =>
+        column("throughput_ratio", "To native", median_of("throughput_ratio"), (form) =>
           range(form.throughput_ratio, 2),
         ),
         column("median", "Median, µs", median_of("median_us")),
-        column("median_ratio", "Ratio of it", median_of("median_ratio"), (form) =>
+        column("median_ratio", "To native", median_of("median_ratio"), (form) =>
           range(form.median_ratio, 2),
         ),
         column("p99", "99th percentile, µs", median_of("p99_us")),
-        column("p99_ratio", "Ratio of that", median_of("p99_ratio"), (form) =>
+        column("p99_ratio", "To native", median_of("p99_ratio"), (form) =>
           range(form.p99_ratio, 2),
         ),
       ],

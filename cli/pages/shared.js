@@ -68,7 +68,10 @@ function counted(count, noun) {
 function short_name(name) {
   let text = "";
   let depth = 0;
-  const plain = name.replace(/\(anonymous namespace\)/g, "{anonymous}").replace(/ const$/, "");
+  const plain = name
+    .replace(/( \[clone [^\]]*\])+$|\[abi:[^\]]*\]/g, "")
+    .replace(/\(anonymous namespace\)/g, "{anonymous}")
+    .replace(/ const$/, "");
   for (let i = 0; i < plain.length; ++i) {
     const operator =
       depth === 0 && /^operator(\(\)|<=>|<<=?|>>=?|->\*?|<=?|>=?)/.exec(plain.slice(i));
@@ -83,14 +86,12 @@ function short_name(name) {
       text += plain[i];
     }
   }
-  if (text.trim() === "") return name;
-  if (
-    !/\boperator\b|[«{ ]#|^(thread|mutex|condition|connection|group) /.test(text) &&
-    name.includes("(")
-  ) {
-    text = text.trim().split(" ").pop();
-  }
-  return text.trim();
+  text = text.trim();
+  if (text === "") return name;
+  // A result type, or "virtual thunk to", stands before a function with arguments; an operator's
+  // own name may have a blank.
+  if (plain.includes("(")) text = text.replace(/^(?:(?!\S*\boperator\b)\S+ )+/, "");
+  return text;
 }
 
 // --- the tooltip ---------------------------------------------------------------------------------

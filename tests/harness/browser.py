@@ -113,7 +113,9 @@ class Browser:
         message, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(message)
 
-    def open(self, path, width=1280, height=900, scheme="light"):
+    def open(self, path, width=1280, height=900, scheme="light",
+             ready="document.documentElement.dataset.ready === 'yes'"):
+        """`ready`: true once the page has drawn itself."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session, target)
@@ -122,8 +124,7 @@ class Browser:
         page.resize(width, height)
         page.scheme(scheme)
         page.call("Page.navigate", url=pathlib.Path(path).resolve().as_uri())
-        page.await_true("document.documentElement && document.documentElement.dataset.ready"
-                        " === 'yes'")
+        page.await_true(f"document.documentElement && {ready}")
         return page
 
 

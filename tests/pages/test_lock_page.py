@@ -3,8 +3,9 @@
 import json
 import re
 import socket
+import subprocess
 
-from harness import paths
+from harness import group, paths, processes
 from pages import page_case
 
 TABS = ("operation", "call", "library", "join_point", "path", "steps")
@@ -55,7 +56,8 @@ class LockPageTest(page_case.PageCase):
         self.assertEqual(set(self.texts(page, ".request .lane-name")),
                          {"Meta-markers", "Application", "ORB", "Operating system"})
         self.assertIn("upcall", self.texts(page, ".request .marker-name"))
-        places = """[...document.querySelectorAll(".request .dot")].map(
+        places = """[...document.querySelectorAll(".request .dot")].sort(
+            (a, b) => a.dataset.of - b.dataset.of).map(
             (it) => { const box = it.getBoundingClientRect(); return box.x + box.width / 2; })"""
         by_step = page.evaluate(places)
         page.evaluate("""(() => { const it = document.querySelector("#request-scale");
@@ -206,6 +208,44 @@ class LockPageTest(page_case.PageCase):
 
 
 class OddPagesTest(page_case.PageCase):
+    def test_a_group_that_runs_is_watched_for_a_page(self):
+        port = paths.free_port()
+        path = self.directory / "watched.html"
+        command = self.bank(port)[1:]
+        with group.Group(self, command, port=port, replicas=1, key=b"Bank") as bank:
+            load = subprocess.Popen(["/bin/sh", "-c", self.load(port, "deposit", calls=4000)])
+            try:
+                processes.await_true(lambda: bank.status()["requests"] > 100, 20, "it is loaded")
+                done = bank.auxin("locks", bank.name, "--for", "0.3", "--html", str(path))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                refused = bank.auxin("locks", bank.name, "--for", "0", "--html", str(path))
+                self.assertEqual(refused.returncode, 2)
+            finally:
+                load.wait(60)
+        page = self.open(path)
+        self.assertIn("1 has to be ordered", self.texts(page, "#claim")[0])
+        self.assertIn("watched for 0.3 s", self.texts(page, "#command")[0])
+
+    def test_names_are_shortened_as_a_reader_would(self):
+        source = (paths.ROOT / "cli/pages/shared.js").read_text()
+        function = re.search(r"^function short_name.*?^}", source, re.MULTILINE | re.DOTALL)[0]
+        page = self.browser.open("/dev/null", ready="true")
+        self.addCleanup(page.close)
+        for name, short in (
+                ("bank::AccountServant::deposit(long)", "bank::AccountServant::deposit"),
+                ("std::map<int, std::vector<a::b> >::find(int const&) const", "std::map::find"),
+                ("void foo<int>(std::vector<int> const&)", "foo"),
+                ("std::function<void ()>::operator()() const", "std::function::operator()"),
+                ("std::ostream& a::operator<< <int>(std::ostream&, int)", "a::operator<<"),
+                ("a::operator bool() const", "a::operator bool"),
+                ("operator new(unsigned long)", "operator new"),
+                ("(anonymous namespace)::run(void*)", "{anonymous}::run"),
+                ("virtual thunk to a::~a()", "a::~a"),
+                ("run[abi:cxx11](int) [clone .part.0]", "run"),
+                ("libfoo.so+0x1234", "libfoo.so+0x1234"),
+                ("<>", "<>"), ("", "")):
+            self.assertEqual(page.evaluate(f"({function})({json.dumps(name)})"), short, name)
+
     def test_names_that_look_like_markup_stay_text(self):
         port = paths.free_port()
         kept, path = self.directory / "kept", self.directory / "hostile.html"
