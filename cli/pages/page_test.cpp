@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kHostile = "</script><img src=x onerror=alert(1)><!--{{data}}&\"'";
+constexpr const char* kHostile = "</script ><img src=x onerror=alert(1)><!--{{data}}&\"'";
 
 size_t times(std::string_view text, std::string_view part) {
   size_t count = 0;
@@ -58,7 +58,7 @@ TEST(Page, AHostileReportLeavesOneElementOfDataAndOneScript) {
   report.by_path.push_back({path, kHostile, {}, {}, {}, 0, {}});
   report.remarks = {kHostile};
   const std::string page = lock_page(report, nullptr);
-  EXPECT_EQ(times(page, "</script>"), 2u);
+  EXPECT_EQ(times(page, "</script"), 2u);
   EXPECT_EQ(times(page, "<img"), 0u);
   EXPECT_EQ(times(page, "<!--"), 1u) << "the licence of the page's body";
   const Json data = data_of(page);
@@ -75,7 +75,7 @@ TEST(Page, AHostileGraphLeavesOneElementOfDataAndOneScript) {
   graph.nodes[0].name = kHostile;
   GraphPicture picture{graph, std::string("<?xml ?><svg>") + kHostile + "</svg>", ""};
   const std::string page = graph_page(graph, picture, {{"filter", {kHostile}}}, {kHostile});
-  EXPECT_EQ(times(page, "</script>"), 2u);
+  EXPECT_EQ(times(page, "</script"), 2u);
   EXPECT_EQ(times(page, "<img"), 0u);
   EXPECT_EQ(data_of(page)["nodes"][0]["name"], kHostile);
   EXPECT_EQ(data_of(page)["picture"]["svg"], "<svg>" + std::string(kHostile) + "</svg>");

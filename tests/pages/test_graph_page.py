@@ -8,7 +8,7 @@ import re
 from harness import paths
 from pages import page_case
 
-HOSTILE = "</script><img src=x onerror=document.title='owned'>"
+HOSTILE = "</script ><img src=x onerror=document.title='owned'>"
 
 
 class GraphPageTest(page_case.PageCase):

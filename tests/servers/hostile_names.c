@@ -16,7 +16,7 @@ static int served;
 
 /* The assembler takes any name in quotes. */
 void serve(int connection)
-    __asm__("\"</script><img src=x onerror=document.title='owned'>\"");
+    __asm__("\"</script ><img src=x onerror=document.title='owned'>\"");
 
 __attribute__((noinline, noclone)) void serve(int connection) {
   pthread_mutex_lock(&lock);
