@@ -92,6 +92,7 @@ function flame_graph(box, tools) {
     made.style.width = `${width}%`;
     made.style.top = `${row * kFlameRow}px`;
     made.style.background = paint(node);
+    if (pixels < 4) made.classList.add("thin");
     if (node.depth < state.top.depth) made.classList.add("above");
     if (state.words !== "") made.classList.add(matches(node) ? "match" : "other");
     tell_on(made, () => content(node));
@@ -140,7 +141,7 @@ function flame_graph(box, tools) {
           ? `${percent(matched(root) / size(root))} of the calls match`
           : state.top === root
             ? `${counted(size(root), "call")}`
-            : `${percent(size(state.top) / size(root))} of the calls`;
+            : `${percent(size(state.top) / size(root))} of the calls: ${state.top.short}`;
   }
 
   function zoom(node) {

@@ -117,6 +117,15 @@ class LockPageTest(page_case.PageCase):
         return dict(self.page.evaluate("""[...document.querySelectorAll(".flame-box")].map(
             (it) => [it.ariaLabel, it.getBoundingClientRect().width])"""))
 
+    def test_a_box_is_as_wide_as_its_share_of_the_calls(self):
+        boxes = self.page.evaluate("""[...document.querySelectorAll(".flame-box")].map(
+            (it) => [it.ariaLabel, it.getBoundingClientRect().width])""")
+        whole = max(width for _, width in boxes)
+        for label, width in boxes:
+            calls = int(re.search(r", ([\d,]+) calls?, ", label)[1].replace(",", ""))
+            share = calls / self.report["total"]
+            self.assertAlmostEqual(width, whole * share, delta=0.5, msg=label)
+
     def test_the_flame_graph_is_zoomed_by_mouse_and_keys(self):
         page = self.page
         before = self.boxes()
@@ -128,6 +137,8 @@ class LockPageTest(page_case.PageCase):
         after = self.boxes()
         self.assertAlmostEqual(after[label], whole, delta=1)
         self.assertLess(len(after), len(before))
+        self.assertRegex(self.texts(page, "#flame-status")[0],
+                         r"^[\d.]+ % of the calls: omni::omniOrbPOA::dispatch$")
         page.key("ArrowDown")
         below = page.evaluate("document.activeElement.ariaLabel")
         self.assertNotEqual(below, label)
