@@ -21,12 +21,14 @@
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
 #include "cli/map_proposal.h"
+#include "cli/pages/graph_page.h"
 #include "cli/report_json.h"
 #include "cli/runs/recorded_run.h"
 #include "cli/runs/run_messages.h"
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
 #include "cli/text_table.h"
+#include "cli/user_file.h"
 #include "replication/environment.h"
 
 namespace auxin::cli {
@@ -36,10 +38,11 @@ using analysis::Graph;
 
 // Of a graph without operators as many nodes as one can look at.
 constexpr size_t kMostNodesInAPicture = 400;
+constexpr size_t kMostNodesOnAPage = 150;  // one moves about in it; the tables have all
 
 struct Options {
   std::vector<std::string> server, loads;
-  std::optional<std::string> record, dot, svg, operations_file, map;
+  std::optional<std::string> record, dot, svg, html, operations_file, map;
   std::vector<std::string> traces, operations;
   bool json = false, group = false;
   int ready_timeout_s = 60;
@@ -53,25 +56,6 @@ Result<std::string> text_of(const std::string& path) {
   return text.str();
 }
 
-// A file of the user's: whole, or as it was.
-std::optional<Error> write_file(const std::string& path, const std::string& text) {
-  const std::string unfinished = path + ".unfinished";
-  {
-    std::ofstream file(unfinished, std::ios::binary | std::ios::trunc);
-    file << text;
-    file.flush();
-    if (!file) {
-      const int error = errno;
-      unlink(unfinished.c_str());
-      return Error{fmt::format("{}: can't be written: {}", path, strerrordesc_np(error))};
-    }
-  }
-  if (rename(unfinished.c_str(), path.c_str()) == 0) return std::nullopt;
-  const int error = errno;
-  unlink(unfinished.c_str());
-  return Error{fmt::format("{}: can't be written: {}", path, strerrordesc_np(error))};
-}
-
 Result<std::vector<analysis::Operation>> operations_of(const Options& options) {
   std::string text;
   if (options.operations_file) {
@@ -83,13 +67,16 @@ Result<std::vector<analysis::Operation>> operations_of(const Options& options) {
   return analysis::parse_operations(text);
 }
 
-Result<Graph> graph_of(const std::string& path) {
+// `remarks`: those of the recording are added.
+Result<Graph> graph_of(const std::string& path, std::vector<std::string>* remarks) {
   auto trace = analysis::read_trace(path);
   if (!trace) return Error{trace.error()};
-  for (const std::string& remark : trace->remarks) complain(remark);
   if (trace->lost_events > 0) {
-    complain(fmt::format("{} calls found no room while they were recorded", trace->lost_events));
+    trace->remarks.push_back(
+        fmt::format("{} calls found no room while they were recorded", trace->lost_events));
   }
+  for (const std::string& remark : trace->remarks) complain(remark);
+  remarks->insert(remarks->end(), trace->remarks.begin(), trace->remarks.end());
   if (trace->event_count() == 0) {
     return Error{fmt::format("{}: nothing is recorded in it", path)};
   }
@@ -140,8 +127,29 @@ std::string summary(const Graph& graph) {
   return text;
 }
 
-int show(const Options& options, Graph graph,
-         const std::vector<analysis::Operation>& operations) {
+Result<Graph> with_most_calls(const Graph& graph, size_t most) {
+  if (graph.nodes.size() <= most) return graph;
+  return analysis::apply({"top", {std::to_string(most)}}, graph);
+}
+
+// Without a picture (no graphviz) the page has the tables, and says why.
+Result<std::string> page_of(const Graph& graph, const std::vector<analysis::Operation>& operations,
+                            const std::vector<std::string>& remarks) {
+  auto part = with_most_calls(graph, kMostNodesOnAPage);
+  if (!part) return Error{part.error()};
+  GraphPicture picture{std::move(*part), "", ""};
+  auto svg = analysis::to_svg(picture.part);
+  if (svg) {
+    picture.svg = std::move(*svg);
+  } else {
+    picture.missing = svg.error();
+    complain(svg.error() + "; the page is without a picture");
+  }
+  return graph_page(graph, picture, operations, remarks);
+}
+
+int show(const Options& options, Graph graph, const std::vector<analysis::Operation>& operations,
+         const std::vector<std::string>& remarks) {
   auto reduced = analysis::apply_all(operations, std::move(graph));
   if (!reduced) return refuse(reduced.error());
   if (options.dot) {
@@ -150,19 +158,23 @@ int show(const Options& options, Graph graph,
     }
   }
   if (options.svg) {
-    Graph picture = *reduced;
-    if (picture.nodes.size() > kMostNodesInAPicture) {
+    auto picture = with_most_calls(*reduced, kMostNodesInAPicture);
+    if (!picture) return refuse(picture.error());
+    if (picture->nodes.size() < reduced->nodes.size()) {
       complain(fmt::format("the picture has the {} nodes with the most calls, of {}; --op reduces "
                            "the graph in other ways",
-                           kMostNodesInAPicture, picture.nodes.size()));
-      auto fewer = analysis::apply({"top", {std::to_string(kMostNodesInAPicture)}},
-                                   std::move(picture));
-      if (!fewer) return refuse(fewer.error());
-      picture = std::move(*fewer);
+                           kMostNodesInAPicture, reduced->nodes.size()));
     }
-    auto svg = analysis::to_svg(picture);
+    auto svg = analysis::to_svg(*picture);
     if (!svg) return refuse(svg.error());
     if (auto error = write_file(*options.svg, *svg)) return refuse(error->message);
+  }
+  if (options.html) {
+    auto page = page_of(*reduced, operations, remarks);
+    if (!page) return refuse(page.error());
+    if (auto error = write_file(*options.html, *page, Readers::kOwner)) {
+      return refuse(error->message);
+    }
   }
   return print(options.json ? dump(analysis::to_json(*reduced), 2) : summary(*reduced));
 }
@@ -227,6 +239,13 @@ int discover(const Options& options) {
   if (options.map && options.group) {
     return refuse("--write-map finds a map where there is none: leave --group out");
   }
+  if (options.map && options.html) {
+    return refuse("--html shows the graph, which --write-map does not make: give one of them");
+  }
+  for (const auto& file : {options.dot, options.svg, options.html, options.map}) {
+    if (!file) continue;
+    if (auto error = why_not_writable(*file)) return refuse(error->message);
+  }
   auto work = WorkDirectory::make();
   if (!work) return refuse(work.error());
   std::vector<std::string> paths = options.traces;
@@ -252,14 +271,15 @@ int discover(const Options& options) {
     const int written = write_map(options, paths[0], server.server.empty() ? nullptr : &server);
     return written != kDone ? written : good ? kDone : kFailed;
   }
-  auto graph = graph_of(paths[0]);
+  std::vector<std::string> remarks;
+  auto graph = graph_of(paths[0], &remarks);
   if (!graph) return refuse(graph.error());
   if (paths.size() == 2) {
-    auto other = graph_of(paths[1]);
+    auto other = graph_of(paths[1], &remarks);
     if (!other) return refuse(other.error());
     *graph = analysis::compare(*graph, *other);
   }
-  const int shown = show(options, std::move(*graph), *operations);
+  const int shown = show(options, std::move(*graph), *operations, remarks);
   return shown != kDone ? shown : good ? kDone : kFailed;
 }
 
@@ -289,6 +309,8 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
       ->type_name("FILE");
   command->add_option("--dot", options->dot, "Write the graph for graphviz")->type_name("FILE");
   command->add_option("--svg", options->svg, "Write a picture of the graph")->type_name("FILE");
+  command->add_option("--html", options->html, "Write the graph as a page to look at and work with")
+      ->type_name("FILE");
   command
       ->add_option("--write-map", options->map,
                    "Propose a join-point map and write it, with the evidence for each of its parts")

@@ -17,6 +17,7 @@
 #include "cli/cost_report_text.h"
 #include "cli/group_report.h"
 #include "cli/lock_report_text.h"
+#include "cli/pages/lock_page.h"
 #include "cli/report_json.h"
 #include "cli/report_text.h"
 #include "cli/runs/live_recording.h"
@@ -26,13 +27,14 @@
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
 #include "cli/unsupported_lines.h"
+#include "cli/user_file.h"
 #include "replication/supervisor/state_directory.h"
 
 namespace auxin::cli {
 namespace {
 
 struct Options {
-  std::optional<std::string> name, state_root, trace, record;
+  std::optional<std::string> name, state_root, trace, record, html;
   std::optional<int> pid;
   std::vector<std::string> loads;
   std::vector<std::string> server;
@@ -48,12 +50,22 @@ int tell(const Options& options, const LockCounts& counts, const std::string& ti
   return print(options.json ? dump(to_json(counts), 2) : to_text(counts, title));
 }
 
+// False: it can't be written, and a sentence was.
+bool write_page(const Options& options, const analysis::LockReport& report,
+                const analysis::CostReport* cost) {
+  if (!options.html) return true;
+  const auto error = write_file(*options.html, lock_page(report, cost), Readers::kOwner);
+  if (error) complain(error->message);
+  return !error;
+}
+
 // `cost`: null: it was not measured.
 int tell(const Options& options, const analysis::Trace& trace, const analysis::CostReport* cost) {
   const std::string title = trace.command.empty() ? "recording" : trace.command;
   const analysis::LockReport report =
       analysis::make_lock_report(trace, title, options.warm_up);
   const std::vector<UnsupportedLine> unsupported = unsupported_lines(trace);
+  if (!write_page(options, report, cost)) return kRefused;
   if (options.json) {
     Json json = analysis::to_json(report);
     add_unsupported(json, unsupported);
@@ -129,10 +141,12 @@ int locks_of_group(const Options& options, const std::string& directory) {
       const analysis::LockReport watched = analysis::make_lock_report(
           *trace, fmt::format("{}, watched for {:g} s", report->name, options.seconds),
           options.warm_up);
+      if (!write_page(options, watched, nullptr)) return kRefused;
       json["observed"] = analysis::to_json(watched);
       text += "\n" + to_text(watched, options.paths);
     } else {
       const std::string why = events ? trace.error() : events.error();
+      if (options.html) return refuse(*options.html + ": not written: " + why);
       json["not_observed"] = why;
       text += fmt::format("\n  counted only, not watched: {}\n", why);
     }
@@ -141,6 +155,14 @@ int locks_of_group(const Options& options, const std::string& directory) {
 }
 
 int locks(const Options& options) {
+  if (options.html) {
+    const bool watched = options.name && options.seconds > 0;
+    if (options.pid || (options.server.empty() && !options.trace && !watched)) {
+      return refuse("--html needs a recording: the NAME of a group that is watched, --trace FILE, "
+                    "or a server behind --");
+    }
+    if (auto error = why_not_writable(*options.html)) return refuse(error->message);
+  }
   if (!options.server.empty() || options.trace) {
     if (options.name || options.pid || (options.trace && !options.server.empty())) {
       return refuse("give one of NAME, --pid, --trace and -- SERVER");
@@ -214,6 +236,8 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
       ->type_name("COMMAND")
       ->allow_extra_args(false);
   command->add_option("--record", options->record, "Keep the recording")
+      ->type_name("FILE");
+  command->add_option("--html", options->html, "Also write a page to look at and work with")
       ->type_name("FILE");
   command->add_flag("--measure", options->measure,
                     "Also run server and loads natively, preloaded, multi-level, and with every "

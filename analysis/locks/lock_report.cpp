@@ -320,6 +320,7 @@ class Reporter {
       return static_cast<double>(ticks) * trace_.ns_per_tick / 1000;
     };
     result.duration_us = us(events[chosen->last].begin - events[chosen->first].begin);
+    const CallerLayers layers(trace_);
     int depth = 0;
     for (size_t i = chosen->first; i <= chosen->last; ++i) {
       const Event& event = events[i];
@@ -335,7 +336,13 @@ class Reporter {
       step.depth = std::max(depth, 0);
       if (mark) {
         step.what = (kind == recording::kEntered ? "enter " : "leave ") + step.join_point;
-        if (kind == recording::kEntered) ++depth;
+        if (kind == recording::kEntered) {
+          ++depth;
+          if (event.join_point < trace_.join_points.size() &&
+              trace_.join_points[event.join_point].role == "upcall") {
+            step.layer = CallerLayer::kApplication;
+          }
+        }
       } else {
         step.what = trace_.call_of(event).name;
         step.duration_us = us(event.duration);
@@ -344,6 +351,8 @@ class Reporter {
                        : (event.kind & recording::kIntercepted) != 0
                            ? TimelineStep::Verdict::kIntercepted
                            : TimelineStep::Verdict::kPassed;
+        step.layer = layers.of_path(event.path);
+        step.synchronises = counts_here(event);
         const auto path = trace_.path(event.path);
         if (!path.empty()) {
           step.library = trace_.frames[path.front()].object;

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/locks/caller_layers.h"
 #include "analysis/locks/requests.h"
 #include "analysis/trace/trace.h"
 
@@ -63,6 +64,9 @@ struct TimelineStep {
   std::string library, caller;
   int depth = 0;         // of markers
   enum class Verdict : uint8_t { kMark, kPassed, kIntercepted, kOrdered } verdict = Verdict::kMark;
+  // A call: on whose behalf. A mark: whose code is behind it (an upcall leads to the application).
+  CallerLayer layer = CallerLayer::kMiddleware;
+  bool synchronises = false;  // counts as a synchronisation call; otherwise input, time …
   std::string join_point;  // innermost marker
   int64_t result = 0;
 };

@@ -127,6 +127,10 @@ const char* verdict_name(TimelineStep::Verdict verdict) {
   return "";
 }
 
+const char* layer_name(CallerLayer layer) {
+  return layer == CallerLayer::kApplication ? "application" : "middleware";
+}
+
 Json timeline_json(const Timeline& timeline) {
   if (timeline.steps.empty()) return nullptr;
   Json steps = Json::array();
@@ -135,6 +139,8 @@ Json timeline_json(const Timeline& timeline) {
                      {"duration_us", step.duration_us},
                      {"what", step.what},
                      {"verdict", verdict_name(step.verdict)},
+                     {"layer", layer_name(step.layer)},
+                     {"synchronises", step.synchronises},
                      {"library", step.library},
                      {"caller", step.caller},
                      {"join_point", step.join_point},

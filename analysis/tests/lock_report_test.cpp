@@ -160,7 +160,52 @@ TEST(LockReport, ShowsOneOrdinaryRequestStepByStep) {
   EXPECT_EQ(timeline.steps[2].depth, 2);  // the ORB's first lock
   EXPECT_EQ(timeline.steps[7].verdict, TimelineStep::Verdict::kOrdered);
   EXPECT_EQ(timeline.steps[7].caller, "Account::deposit()");
+  EXPECT_TRUE(timeline.steps[7].synchronises);
   EXPECT_EQ(timeline.steps.back().what, "leave dispatcher");
+}
+
+// The ORB also locks under the upcall's marker; a wrapper library is asked who called it.
+TEST(LockReport, KnowsOnWhoseBehalfACallOfTheTimelineIsMade) {
+  Scene scene;
+  const uint32_t wrapped_by_orb = scene.path({{"guard()", "libwrapper.so"}, {"o()", "liborb.so"}});
+  const uint32_t wrapped_by_application = scene.path(
+      {{"std::lock()", "libstdc++.so.6"}, {"guard()", "libwrapper.so"}, {"a()", "liba.so"}});
+  scene.trace_.join_points.push_back({"orb-thread", "infrastructure"});
+  scene.thread();
+  scene.enter(3);
+  scene.call(kLock, wrapped_by_orb, 0, 3);  // so the wrapper is not the application's alone
+  scene.leave(3);
+  scene.enter(kDispatcher);
+  scene.call(kLock, scene.orb_, 0, kDispatcher);
+  scene.enter(kRequest);
+  scene.enter(kUpcall);
+  scene.call(kRecv, scene.orb_, 0, kUpcall);
+  scene.call(kLock, wrapped_by_orb, 0, kUpcall);
+  scene.call(kLock, wrapped_by_application, 0, kUpcall);
+  scene.call(kLock, scene.application_, recording::kOrdered, kUpcall);
+  scene.leave(kUpcall);
+  scene.leave(kRequest);
+  scene.leave(kDispatcher);
+  std::vector<std::pair<std::string, CallerLayer>> calls;
+  for (const TimelineStep& step : scene.report().timeline.steps) {
+    if (step.verdict != TimelineStep::Verdict::kMark) calls.emplace_back(step.what, step.layer);
+    if (step.what == "recv") {
+      EXPECT_FALSE(step.synchronises);
+    }
+    if (step.what == "enter upcall") {
+      EXPECT_EQ(step.layer, CallerLayer::kApplication);
+    }
+    if (step.what == "enter request") {
+      EXPECT_EQ(step.layer, CallerLayer::kMiddleware);
+    }
+  }
+  const auto orb = CallerLayer::kMiddleware, application = CallerLayer::kApplication;
+  EXPECT_EQ(calls, (std::vector<std::pair<std::string, CallerLayer>>{
+                       {"pthread_mutex_lock", orb},
+                       {"recv", orb},
+                       {"pthread_mutex_lock", orb},
+                       {"pthread_mutex_lock", application},
+                       {"pthread_mutex_lock", application}}));
 }
 
 TEST(LockReport, SaysWhatIsMissing) {

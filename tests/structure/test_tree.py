@@ -22,7 +22,8 @@ MAY_USE = {
 }
 CODE = {".h", ".cpp", ".c", ".cc", ".S"}
 # (.def files are tables: one row, one line.)
-TEXT = CODE | {".py", ".cmake", ".txt", ".md", ".toml", ".idl", ".map", ".sh", ".in"}
+TEXT = CODE | {".py", ".cmake", ".txt", ".md", ".toml", ".idl", ".map", ".sh", ".in", ".js", ".css",
+               ".html"}
 
 
 def tracked():
@@ -77,7 +78,8 @@ class TreeTest(unittest.TestCase):
 
     def test_every_code_file_says_its_licence_first(self):
         wrong = [str(path) for path in self.files
-                 if path.suffix in CODE | {".py", ".cmake", ".def"} or path.name == "CMakeLists.txt"
+                 if path.suffix in CODE | {".py", ".cmake", ".def", ".js", ".css"}
+                 or path.name == "CMakeLists.txt"
                  if "SPDX-License-Identifier: Apache-2.0" not in text_of(path)[:300]]
         self.assertEqual(wrong, [])
 
