@@ -9,6 +9,7 @@
 #include "metamarkers/interception.h"
 #include "metamarkers/marker_stack.h"
 #include "metamarkers/stack_inspection.h"
+#include "replication/rehearsal/leave_out.h"
 
 namespace auxin::replication {
 namespace {
@@ -117,8 +118,9 @@ os::Classification::Verdict MapClassification::synchronisation_object(os::CallSi
   const markers::Marker* marker = markers::this_thread().top();
   const char* join_point = marker != nullptr ? markers::join_point_name(marker->join_point) : "";
   const bool own = own_business(marker) && !every_lock_;
-  const bool selected = kind == ModuleKind::kApplication || every_lock_;
-  return Verdict{selected && map_count_ > 0 && !own,
+  const bool selected = (kind == ModuleKind::kApplication || every_lock_) && map_count_ > 0 &&
+                        !own && !is_left_out(module, site.address);
+  return Verdict{selected,
                  os::site_class(module != nullptr ? module->name : "", join_point), !own};
 }
 

@@ -19,4 +19,11 @@ inline constexpr char kRecordDetailVariable[] = "AUXIN_RECORD_DETAIL";
 inline constexpr char kRecordChunksVariable[] = "AUXIN_RECORD_CHUNKS";
 inline constexpr char kRecordSnapshotsVariable[] = "AUXIN_RECORD_SNAPSHOTS";  // "1": with them
 
+// For a process that is to go through a finished log under a schedule (rehearsal/): the file of its
+// report; the seed of the schedule, decimal (a leader may have one too); call sites whose locks are
+// not to be ordered, "LIBRARY+0xOFFSET,…".
+inline constexpr char kRehearsalVariable[] = "AUXIN_REHEARSAL";
+inline constexpr char kScheduleVariable[] = "AUXIN_SCHEDULE";
+inline constexpr char kLeaveOutVariable[] = "AUXIN_LEAVE_OUT";
+
 }  // namespace auxin::replication
