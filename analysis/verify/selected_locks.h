@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The locks that were ordered in a recorded run, as a programmer knows them: a lock is all call
+// sites that take the same objects. One member mutex of many objects is one lock; so is a lock that
+// the compiler made two call sites for.
+//
+// Thread safety: pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "analysis/verify/behaviour.h"
+
+namespace auxin::analysis {
+
+struct SelectedLock {
+  std::string kind;                    // "mutex"
+  std::vector<std::string> functions;  // that take it, by name
+  std::vector<std::string> sites;      // all calls on it: "LIBRARY+0xOFFSET"
+  uint64_t acquisitions = 0;
+  uint64_t objects = 0;
+  uint64_t activities = 0;             // the most that took one and the same object
+};
+
+// Most acquisitions first.
+std::vector<SelectedLock> find_selected_locks(const Trace& trace, const Behaviour& behaviour);
+
+}  // namespace auxin::analysis
