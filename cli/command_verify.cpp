@@ -55,6 +55,7 @@ int tell(const Options& options, const VerifyReport& report) {
 int verify(Options options) {
   VerifyPlan& plan = options.plan;
   plan.minimal = !options.no_minimal;
+  plan.mute = options.quiet;
   if (!options.quiet) plan.progress = complain;
   const InterruptNotice notice;
   if (options.replay && plan.server.empty()) {
@@ -142,7 +143,7 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
       ->type_name("S")
       ->check(CLI::PositiveNumber);
   command->add_flag("--json", options->json, "As JSON");
-  command->add_flag("--quiet", options->quiet, "Say nothing on the way");
+  command->add_flag("--quiet", options->quiet, "Say nothing on the way, and let server and loads print nothing");
   command->formatter(std::make_shared<ServerHelp>("verify"));
   command->footer(
       "Exit status: 0 fine, 1 something was found, 2 it could not be tried.\n"

@@ -71,6 +71,7 @@ Result<BaseRun> make_base_run(const BasePlan& plan, uint64_t seed, const std::st
   server.last_load = plan.state_load;
   server.configuration = plan.configuration;
   server.ready_timeout_s = plan.ready_timeout_s;
+  server.mute = plan.mute;
   server.environment[replication::kScheduleVariable] = std::to_string(seed);
   if (!leave_out.empty()) server.environment[replication::kLeaveOutVariable] = leave_out;
   server.before_the_end = [&](const std::string& directory) {

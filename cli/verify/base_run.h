@@ -21,6 +21,7 @@ struct BasePlan {
   std::string state_load;           // runs alone after them; "" none
   std::string configuration;        // of the group: path of a file; "" none
   int ready_timeout_s = 60;
+  bool mute = false;                // what server and loads print goes nowhere
   std::string directory;            // gets the memory and the trace; this user's alone
 };
 

@@ -86,6 +86,7 @@ class Verification {
     plan.state_load = plan_.state_load;
     plan.configuration = plan_.configuration;
     plan.ready_timeout_s = plan_.ready_timeout_s;
+    plan.mute = plan_.mute;
     plan.directory = directory_;
     return make_base_run(plan, seed, leave_out);
   }

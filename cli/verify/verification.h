@@ -21,6 +21,7 @@ struct VerifyPlan {
   std::vector<std::string> server, loads;
   std::string state_load, configuration;
   int ready_timeout_s = 60;
+  bool mute = false;                   // what server and loads print goes nowhere
   uint64_t schedules = 100;
   uint64_t schedules_per_base = 25;
   uint64_t seed = 1;
