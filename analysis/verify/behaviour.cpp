@@ -70,6 +70,10 @@ class ThreadReader {
           end_work(event.begin);
           begin_work(event.begin);
         }
+        if (role_of(event) == "contention-point" && activity_ != 0) {
+          found_->ordered_calls.push_back(
+              {activity_, trace_.join_points[event.join_point].name});
+        }
         break;
       case recording::kLeft:
         if (role_of(event) == "upcall" && !is_thread_activity(activity_)) end_work(event.begin);

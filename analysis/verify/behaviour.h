@@ -50,10 +50,18 @@ struct Work {
   uint64_t begin = 0, end = 0;  // clock
 };
 
+// A call of the middleware's whose order is settled as that of a lock is: a join point of the role
+// contention-point.
+struct OrderedCall {
+  uint64_t activity = 0;
+  std::string name;             // of the join point
+};
+
 struct Behaviour {
   TraceObjects objects;
   std::vector<Section> sections;  // by the time of their acquisition
   std::vector<Work> works;        // by their beginning
+  std::vector<OrderedCall> ordered_calls;
 };
 
 // Whether a library is the middleware's or between it and the system: what it locks is its own.

@@ -46,6 +46,24 @@ void for_each_use(const Trace& trace, const TraceObjects& objects, Visit visit) 
   }
 }
 
+// All of them order one thing, the middleware's table of objects.
+SelectedLock of_join_points(const Behaviour& behaviour) {
+  std::set<std::string> names;
+  std::set<uint64_t> activities;
+  for (const OrderedCall& call : behaviour.ordered_calls) {
+    names.insert(call.name);
+    activities.insert(call.activity);
+  }
+  SelectedLock lock;
+  lock.kind = "join points";
+  lock.functions.assign(names.begin(), names.end());
+  lock.sites = {"join-points"};
+  lock.acquisitions = behaviour.ordered_calls.size();
+  lock.objects = 1;
+  lock.activities = activities.size();
+  return lock;
+}
+
 }  // namespace
 
 std::vector<SelectedLock> find_selected_locks(const Trace& trace, const Behaviour& behaviour) {
@@ -97,6 +115,7 @@ std::vector<SelectedLock> find_selected_locks(const Trace& trace, const Behaviou
   std::stable_sort(found.begin(), found.end(), [](const SelectedLock& a, const SelectedLock& b) {
     return a.acquisitions > b.acquisitions;
   });
+  if (!behaviour.ordered_calls.empty()) found.push_back(of_join_points(behaviour));
   return found;
 }
 

@@ -15,15 +15,16 @@
 namespace auxin::analysis {
 
 struct SelectedLock {
-  std::string kind;                    // "mutex"
-  std::vector<std::string> functions;  // that take it, by name
-  std::vector<std::string> sites;      // all calls on it: "LIBRARY+0xOFFSET"
+  std::string kind;                    // "mutex"; "join points": calls that are ordered like a lock
+  std::vector<std::string> functions;  // that take it, by name; of join points: theirs
+  std::vector<std::string> sites;      // all calls on it, as what is left out is named
+                                       // (replication/rehearsal/leave_out.h)
   uint64_t acquisitions = 0;
   uint64_t objects = 0;
   uint64_t activities = 0;             // the most that took one and the same object
 };
 
-// Most acquisitions first.
+// Most acquisitions first; join points last.
 std::vector<SelectedLock> find_selected_locks(const Trace& trace, const Behaviour& behaviour);
 
 }  // namespace auxin::analysis

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "analysis/trace/reader.h"
 #include "cli/runs/work_directory.h"
 #include "cli/verify/base_run.h"
 #include "cli/verify/explanation.h"
@@ -185,10 +186,20 @@ class Verification {
       report_.kept = kept ? plan_.keep : std::string();
       if (!kept) tell(kept.error());
     }
+    if (one.end == RehearsalEnd::kStalled) look_for_open_pairs(one.trace_path, behaviour);
     if (one.end == RehearsalEnd::kDiverged || one.end == RehearsalEnd::kCrashed) {
       explainer->add(failure, one.trace_path, behaviour);
     }
     report_.failures.push_back(failure);
+  }
+
+  // In the rehearsal that stood still: its order may be the only one that shows them.
+  void look_for_open_pairs(const std::string& trace_path, const BaseBehaviour& base) {
+    if (trace_path.empty()) return;
+    const auto trace = analysis::read_trace(trace_path);
+    if (!trace) return;
+    merge_open_pairs(analysis::find_open_pairs(
+        trace.value(), analysis::find_behaviour(trace.value(), base.is_middleware)));
   }
 
   void merge_open_pairs(const std::vector<analysis::OpenPair>& found) {

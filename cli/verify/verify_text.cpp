@@ -87,7 +87,9 @@ std::string minimal_text(const VerifyReport& report) {
                                  plural(report.locks.size(), "selected lock"), grouped(needed),
                                  needed == 1 ? "is" : "are");
   for (const TriedLock& tried : report.locks) {
-    text += fmt::format("    {} taken in {}: ", tried.lock.kind, joined(tried.lock.functions));
+    const bool calls = tried.lock.kind == "join points";
+    text += fmt::format("    {}{}: ", calls ? "join points " : tried.lock.kind + " taken in ",
+                        joined(tried.lock.functions));
     switch (tried.need) {
       case Need::kNeeded:
         text += fmt::format("needed, without it schedule {} {}\n", tried.caught,
@@ -97,7 +99,7 @@ std::string minimal_text(const VerifyReport& report) {
         text += fmt::format("not needed in {}\n", plural(tried.schedules, "schedule"));
         break;
       case Need::kNeverShared:
-        text += "not needed: one activity alone takes it\n";
+        text += "not needed: it is never shared between two activities\n";
         break;
     }
   }

@@ -10,11 +10,14 @@
 
 namespace auxin::replication {
 
-// "LIBRARY+0xOFFSET,…": the module's name, and a return address in it. What is not of that form is
+// "LIBRARY+0xOFFSET,…": the module's name, and a return address in it; or "join-points" for all
+// join points of the role contention-point, which order one thing. What is not of that form is
 // skipped. Allocates.
 void leave_out(const char* sites);
+inline constexpr char kJoinPointsLeftOut[] = "join-points";
 
 // Whether calls from there are left out. `module` may be null.
 bool is_left_out(const os::Module* module, const void* address);
+bool join_points_are_left_out();
 
 }  // namespace auxin::replication

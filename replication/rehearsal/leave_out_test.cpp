@@ -26,6 +26,13 @@ TEST(LeaveOut, KnowsSitesByLibraryAndOffset) {
   EXPECT_FALSE(is_left_out(nullptr, at(0x401234)));
 }
 
+TEST(LeaveOut, KnowsWhetherJoinPointsAreMeant) {
+  leave_out("server+0x1234,join-points");
+  EXPECT_TRUE(join_points_are_left_out());
+  leave_out("join-points+0x12");
+  EXPECT_FALSE(join_points_are_left_out());
+}
+
 TEST(LeaveOut, SkipsWhatIsNoSite) {
   leave_out("server,+0x12,,server+12,server+0x34");
   const os::Module server = module_named("server");

@@ -17,11 +17,11 @@ import unittest
 
 from harness import known_servers, paths, processes
 
-SCHEDULES = 200 if paths.LONG else 12  # of each server; a wrong one differs in the first few
+SCHEDULES = 100 if paths.LONG else 12  # of each server; a wrong one differs in the first few
 
 
 class VerifyCase(unittest.TestCase):
-    timeout_s = 300
+    timeout_s = 900 if paths.LONG else 300
 
     def setUp(self):
         self.directory = paths.scratch_dir()
@@ -85,15 +85,16 @@ class KnownServersTest(VerifyCase):
 
     def check_locks(self, told, report, said):
         self.assertTrue(report["minimal"]["tried"], said)
-        tried = report["minimal"]["locks"]
+        # What the ORB's own map selects: its main thread alone passes that, at start.
+        objects, = [row for row in report["minimal"]["locks"] if row["kind"] == "join points"]
+        self.assertEqual(objects["verdict"], "never shared", said)
+        tried = [row for row in report["minimal"]["locks"] if row is not objects]
         for lock in told["lock"]:
             found = [row for row in tried if set(row["functions"]) <= set(lock["functions"])
                      and row["kind"] == lock["kind"]]
             self.assertEqual(len(found), 1, f"one lock is {lock['name']}: {said}")
             self.assertEqual(found[0]["needed"], lock["needed"], f"{lock['name']}: {said}")
         self.assertEqual(len(tried), len(told["lock"]), said)
-        self.assertEqual(report["minimal"]["holds"],
-                         all(lock["needed"] for lock in told["lock"]), said)
 
     def check_explanation(self, told, report, said):
         explanation = report["explanation"]
