@@ -143,7 +143,8 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
       ->type_name("S")
       ->check(CLI::PositiveNumber);
   command->add_flag("--json", options->json, "As JSON");
-  command->add_flag("--quiet", options->quiet, "Say nothing on the way, and let server and loads print nothing");
+  command->add_flag("--quiet", options->quiet,
+                    "Say nothing on the way, and let server and loads print nothing");
   command->formatter(std::make_shared<ServerHelp>("verify"));
   command->footer(
       "Exit status: 0 fine, 1 something was found, 2 it could not be tried.\n"

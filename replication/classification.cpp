@@ -74,8 +74,8 @@ ModuleKind MapClassification::kind_of(const char* name) const {
     if (any_match(maps_[i]->infrastructure, name)) return ModuleKind::kInfrastructure;
     if (any_match(maps_[i]->conduit, name)) return ModuleKind::kConduit;
   }
-  // What is between every program and the system, with any map or none. libunwind is ours, and takes
-  // a lock when a thread ends that we looked at.
+  // What is between every program and the system, with any map or none. libunwind is ours, and
+  // takes a lock when a thread ends that we looked at.
   for (const char* conduit : {"libc.so*", "libstdc++.so*", "libgcc_s.so*", "libpthread.so*",
                               "ld-linux*", "libauxin.so*", "libunwind*", "linux-vdso*", "libm.so*",
                               "libjemalloc*", "libtcmalloc*", "libmimalloc*"})
