@@ -114,15 +114,34 @@ void Explainer::add(const Failure& failure, const std::string& trace_path,
   if (value_calls_.empty()) value_calls_ = analysis::imported_values(base.application_modules);
 }
 
+void Explainer::add_agreed(const std::string& trace_path, const BaseBehaviour& base) {
+  auto trace = analysis::read_trace(trace_path);
+  if (!trace) return;
+  ++agreed_count_;
+  const Behaviour other = analysis::find_behaviour(*trace, base.is_middleware);
+  for (const Inversion& inversion : analysis::find_inversions(base.behaviour, other, 0)) {
+    harmless_.insert(
+        {analysis::function_of(base.trace, base.behaviour.sections[inversion.first].path),
+         analysis::function_of(base.trace, base.behaviour.sections[inversion.second].path)});
+  }
+}
+
 Explanation Explainer::explain() const {
   Explanation result;
   result.of = count_;
-  if (!locks_.empty()) {
-    const auto best = std::max_element(
-        locks_.begin(), locks_.end(), [](const auto& a, const auto& b) {
-          return std::tuple(a.second.touching, a.second.seen) <
-                 std::tuple(b.second.touching, b.second.seen);
-        });
+  const auto rank_of_lock = [this](const auto& each) {
+    return std::tuple(!harmless_.contains(each.first), each.second.touching, each.second.seen);
+  };
+  const auto best_lock = std::max_element(
+      locks_.begin(), locks_.end(),
+      [&](const auto& a, const auto& b) { return rank_of_lock(a) < rank_of_lock(b); });
+  // One that was there by chance, in a few failures only, explains nothing where there is more.
+  const bool a_lock = best_lock != locks_.end() &&
+                      ((2 * best_lock->second.seen > count_ &&
+                        !harmless_.contains(best_lock->first)) ||
+                       (alone_.empty() && neighbours_.empty()));
+  if (a_lock) {
+    const auto best = best_lock;
     result.cause = Cause::kLock;
     result.functions = best->first;
     result.lock_kind = best->second.lock_kind;

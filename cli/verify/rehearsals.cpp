@@ -181,7 +181,7 @@ Result<Rehearsed> Rehearsals::conclude(Job& job, const BaseRun& base, int status
   rehearsed.seconds = static_cast<double>(monotonic_ns() - job.started_ns) / 1e9;
   rehearsed.report = &report;
   const std::string regions = job.directory + "/regions";
-  if (rehearsed.end != RehearsalEnd::kAgreed) {
+  if (rehearsed.end != RehearsalEnd::kAgreed || keep_all_traces_) {
     const std::string trace_path = job.directory + "/trace";
     analysis::Collector collector(regions, base.memory_path, kMostTraceBytes);
     collector.step();

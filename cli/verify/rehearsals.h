@@ -38,7 +38,7 @@ struct Rehearsed {
   uint64_t position = 0;             // in the log, how far it came
   double seconds = 0;
   replication::RehearsalReport const* report = nullptr;  // while `judge` looks at it
-  std::string trace_path;            // "": it agreed, or nothing was recorded
+  std::string trace_path;            // "": it agreed (keep_all_traces), or nothing was recorded
 };
 
 class Rehearsals {
@@ -56,6 +56,9 @@ class Rehearsals {
 
   // Puts back what the leader of a base run finds.
   Result<bool> prepare_base_run() { return initial_copy_.put_back(0); }
+
+  // From now on also the recordings of rehearsals that agree are there for `judge`.
+  void keep_all_traces(bool keep) { keep_all_traces_ = keep; }
 
   // The seeds first, first + 1 … of the base run, `count` of them, or fewer if `judge` returns
   // false. An error: something that is not the server's fault, or an interrupt.
@@ -80,6 +83,7 @@ class Rehearsals {
   supervisor::Launch launch_;
   supervisor::InitialCopy initial_copy_;
   std::vector<Job> jobs_;
+  bool keep_all_traces_ = false;
 };
 
 }  // namespace auxin::cli

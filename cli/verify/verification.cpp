@@ -21,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kExplainedFailures = 8;  // what so many have in common is the explanation
+constexpr uint64_t kComparedAgreements = 3; // what changed places in them is hardly the cause
 constexpr uint64_t kMostStalls = 2;         // each takes its time, and says no more than the first
 constexpr uint64_t kReplays = 10;           // of one schedule, on each of so many …
 constexpr uint64_t kReplayedBases = 4;      // … base runs
@@ -158,13 +159,20 @@ class Verification {
       ++report_.all_schedules;
       report_.replies += one.replies;
       count_end(one.end);
-      if (one.end != RehearsalEnd::kAgreed) note_failure(one, base, behaviour, explainer);
+      if (one.end != RehearsalEnd::kAgreed) {
+        note_failure(one, base, behaviour, explainer);
+      } else if (!one.trace_path.empty()) {
+        explainer->add_agreed(one.trace_path, behaviour);
+      }
+      rehearsals_.keep_all_traces(explainer->count() > 0 &&
+                                  explainer->agreed_count() < kComparedAgreements);
       if (report_.schedules % 25 == 0) {
         tell(fmt::format("{} of {} schedules, {} agreed", report_.schedules, plan_.schedules,
                          report_.agreed));
       }
       return !enough();
     });
+    rehearsals_.keep_all_traces(false);
     report_.rehearsal_s += seconds_since(begin);
     return done;
   }
