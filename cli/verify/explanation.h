@@ -4,10 +4,10 @@
 // have in common is the explanation.
 //
 // A pair of critical sections on an unordered lock goes before everything else, if it was there in
-// most failures: it says what to order. Without one, two pieces of work that were side by side share something that no lock
-// guards; of several, those that were there in most failures, that no ordered lock keeps apart,
-// and that are not the same function twice. Work that had nobody beside it replied with a value of
-// its own.
+// most failures: it says what to order. Without one, two pieces of work that were side by side
+// share something that no lock guards; of several, those that were there in most failures, that no
+// ordered lock keeps apart, and that are not the same function twice. Work that had nobody beside
+// it replied with a value of its own.
 //
 // Thread safety: one thread.
 #pragma once

@@ -229,6 +229,9 @@ class InterruptTest(VerifyCase):
         with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as child:
             time.sleep(3)
+            status = subprocess.run([paths.program("auxin"), "status"], capture_output=True,
+                                    text=True, timeout=30)
+            self.assertNotIn("cannot", status.stdout + status.stderr)  # rehearsals are no groups
             child.send_signal(signal.SIGINT)
             _, said = child.communicate(timeout=30)
         self.assertEqual(child.returncode, 2, said)
