@@ -23,6 +23,7 @@ using Action = std::function<int()>;
 void add_run_command(CLI::App& app, const std::vector<std::string>& server, Action* action);
 void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Action* action);
 void add_discover_command(CLI::App& app, const std::vector<std::string>& server, Action* action);
+void add_verify_command(CLI::App& app, const std::vector<std::string>& server, Action* action);
 void add_status_command(CLI::App& app, Action* action);
 void add_stop_command(CLI::App& app, Action* action);
 void add_config_command(CLI::App& app, Action* action);

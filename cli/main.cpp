@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   add_status_command(app, &action);
   add_locks_command(app, server, &action);
   add_discover_command(app, server, &action);
+  add_verify_command(app, server, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
   add_stm_command(app, &action);
@@ -52,10 +53,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(words);
     const bool takes_server = app.got_subcommand("run") || app.got_subcommand("locks") ||
-                              app.got_subcommand("discover");
+                              app.got_subcommand("discover") || app.got_subcommand("verify");
     if (!server.empty() && !takes_server) {
-      return refuse("only `auxin run`, `auxin locks` and `auxin discover` take words after --; see "
-                    "`auxin --help`");
+      return refuse("only `auxin run`, `auxin locks`, `auxin discover` and `auxin verify` take "
+                    "words after --; see `auxin --help`");
     }
     return action();
   } catch (const CLI::ParseError& error) {

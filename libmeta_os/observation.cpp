@@ -20,7 +20,12 @@ thread_local constinit const void* observed_site = nullptr;
 
 namespace {
 
-constinit std::atomic<Observer*> observer_in_force{nullptr};
+constexpr int kPlaces = 2;  // of ObserverPlace, in the order in which before() is called
+struct InForce {
+  std::atomic<Observer*> observer{nullptr};
+  std::atomic<uint32_t> families{0};  // of it, so that no call asks it
+};
+constinit InForce in_force[kPlaces];
 thread_local constinit bool inside_observer = false;
 
 template <class Value>
@@ -39,23 +44,30 @@ uint64_t as_word(Value value) {
 // One observed call: before() when it is made, after() when it goes, whichever way.
 class Observation {
  public:
-  Observation(Observer* observer, ObservedCall call)
-      : observer_(observer), call_(call), site_before_(observed_site) {
+  Observation(bool observed, ObservedCall call) : call_(call), site_before_(observed_site) {
     observed_site = call.site.address;
-    if (observer_ == nullptr) return;
+    if (!observed) return;
     const int saved_errno = errno;
     inside_observer = true;
-    observer_->before(call_, kept_);
+    for (int place = 0; place < kPlaces; ++place) {
+      // A wrapper may be there for the other observer.
+      const uint32_t family = family_bit(kCallRows[call_.row].family);
+      if ((in_force[place].families.load(std::memory_order_relaxed) & family) == 0) continue;
+      observers_[place] = in_force[place].observer.load(std::memory_order_acquire);
+      if (observers_[place] != nullptr) observers_[place]->before(call_, kept_[place]);
+    }
     inside_observer = false;
     errno = saved_errno;
   }
   ~Observation() {
     observed_site = site_before_;
-    if (observer_ == nullptr) return;
     const int saved_errno = errno;
-    inside_observer = true;
-    observer_->after(call_, kept_, result_, saved_errno, left_);
-    inside_observer = false;
+    for (int place = kPlaces - 1; place >= 0; --place) {
+      if (observers_[place] == nullptr) continue;
+      inside_observer = true;
+      observers_[place]->after(call_, kept_[place], result_, saved_errno, left_);
+      inside_observer = false;
+    }
     errno = saved_errno;
   }
   Observation(const Observation&) = delete;
@@ -67,10 +79,10 @@ class Observation {
   }
 
  private:
-  Observer* const observer_;
+  Observer* observers_[kPlaces] = {};
   const ObservedCall call_;
   const void* const site_before_;
-  Observer::Kept kept_{};
+  Observer::Kept kept_[kPlaces] = {};
   int64_t result_ = 0;
   bool left_ = true;
 };
@@ -89,7 +101,7 @@ struct Wrapper<kHook, kRow> {
   [[gnu::noinline]] static Result call(Parameters... arguments) {
     const bool unobserved = at_meta_level() || inside_observer;
     Observation observation(
-        unobserved ? nullptr : observer_in_force.load(std::memory_order_acquire),
+        !unobserved,
         {kRow, first_words(arguments...), CallSite{__builtin_return_address(0)},
          reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) + 16});
     if constexpr (std::is_void_v<Result>) {
@@ -127,6 +139,12 @@ const Installable kInstallables[] = {
 #undef AUXIN_CALL
 };
 
+uint32_t families_in_force() {
+  uint32_t families = 0;
+  for (const InForce& each : in_force) families |= each.families.load(std::memory_order_relaxed);
+  return families;
+}
+
 void point_references(uint32_t families, bool at_wrappers) {
   std::vector<markers::Rebinding> rebindings;
   for (const Installable& each : kInstallables) {
@@ -138,17 +156,22 @@ void point_references(uint32_t families, bool at_wrappers) {
 
 }  // namespace
 
-void observe(Observer* observer) {
+void observe(Observer* observer, ObserverPlace place) {
   const MetaLevel meta;
-  Observer* const before = observer_in_force.exchange(observer, std::memory_order_acq_rel);
-  if (before != nullptr && observer == nullptr) point_references(before->families(), false);
+  InForce& own = in_force[static_cast<int>(place)];
+  const uint32_t before = own.families.load(std::memory_order_relaxed);
+  own.observer.store(observer, std::memory_order_release);
+  own.families.store(observer != nullptr ? observer->families() : 0, std::memory_order_relaxed);
+  const uint32_t wanted = families_in_force();
+  if ((before & ~wanted) != 0) point_references(before & ~wanted, false);
   if (observer != nullptr) point_references(observer->families(), true);
 }
 
 void observe_new_modules() {
   const MetaLevel meta;
-  Observer* const observer = observer_in_force.load(std::memory_order_acquire);
-  if (observer != nullptr) point_references(observer->families(), true);
+  if (const uint32_t families = families_in_force(); families != 0) {
+    point_references(families, true);
+  }
 }
 
 #undef AUXIN_LIST_CALL

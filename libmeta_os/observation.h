@@ -45,9 +45,13 @@ class Observer {
                      bool left) = 0;
 };
 
-// Puts an observer in force, in all modules loaded now; null: takes the one in force out. The
+// Two observers may be in force at once. The disturber's before() comes first and its after() last,
+// so that a recorder's times are those of the call.
+enum class ObserverPlace : uint8_t { kDisturber, kRecorder };
+
+// Puts an observer in force, in all modules loaded now; null: takes the one of that place out. The
 // observer must live for ever (a thread may be in it). Not in a hook: allocates.
-void observe(Observer* observer);
+void observe(Observer* observer, ObserverPlace place = ObserverPlace::kRecorder);
 // After a dlopen: the new modules' references too.
 void observe_new_modules();
 

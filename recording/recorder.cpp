@@ -198,9 +198,49 @@ uint32_t string_at(Region& region, const char* text) {
   return at;
 }
 
+// The name of an object's class as its run-time type information has it ("N4bank7AccountE"); false:
+// it is no such object, or its class says nothing. Whatever is read may be anything.
+bool class_name_of(uint64_t object, char (&name)[128]) {
+  const auto read = [](uint64_t from, void* to, size_t size) {
+    const iovec own = {to, size};
+    const iovec other = {reinterpret_cast<void*>(from), size};
+    return syscall(SYS_process_vm_readv, syscall(SYS_getpid), &own, 1, &other, 1, 0) > 0;
+  };
+  uint64_t table = 0, information = 0, text = 0;
+  if (!read(object, &table, sizeof table) ||
+      !read(table - sizeof information, &information, sizeof information) ||
+      !read(information + sizeof text, &text, sizeof text) || !read(text, name, sizeof name)) {
+    return false;
+  }
+  name[sizeof name - 1] = '\0';
+  for (const char* at = name; *at != '\0'; ++at) {
+    if (*at < ' ' || *at > '~') return false;
+  }
+  return name[0] != '\0';
+}
+
+// The same, as the place of the name in the region's strings; remembered by the address, which what
+// comes there later may inherit.
+uint32_t servant_class(Region& region, uint64_t servant) {
+  struct Known {
+    Region* region;
+    uint64_t servant;
+    uint32_t at;
+  };
+  static thread_local constinit Known known[8] = {};
+  if (servant == 0) return ~0u;
+  Known& entry = known[(servant >> 4) % 8];
+  if (entry.region == &region && entry.servant == servant) return entry.at;
+  char name[128];
+  entry = Known{&region, servant, ~0u};
+  if (class_name_of(servant, name)) entry.at = string_at(region, name);
+  return entry.at;
+}
+
 // ---- the watch of the join points ---------------------------------------------------------------
 
-void mark(const markers::JoinPoint& join_point, uint16_t index, uint64_t argument, uint16_t kind) {
+void mark(const markers::JoinPoint& join_point, uint16_t index, uint64_t argument,
+          uint64_t second, uint16_t kind) {
   Region* region = region_in_use.load(std::memory_order_acquire);
   if (region == nullptr || region->detail != Detail::kFull) return;
   const os::MetaLevel meta;
@@ -218,17 +258,20 @@ void mark(const markers::JoinPoint& join_point, uint16_t index, uint64_t argumen
   const char* operation = context.operation(dispatcher->argument);
   const uint32_t at = *operation != '\0' ? string_at(*region, operation) : ~0u;
   if (at != ~0u) write_event(*region, *log, Event{clock_now(), 0, 0, at, kOperation, row, 0});
+  const uint32_t servant = servant_class(*region, second);
+  if (servant == ~0u) return;
+  write_event(*region, *log, Event{clock_now(), 0, 0, servant, kServant, row, 0});
 }
 
 const markers::Watch kWatch = {
     [](const markers::JoinPoint& join_point, uint16_t index,
        const markers::Arguments& arguments) {
-      mark(join_point, index, arguments.integer[0], kEntered);
+      mark(join_point, index, arguments.integer[0], arguments.integer[1], kEntered);
       snapshot_on_entering(join_point, index, arguments);
     },
     [](const markers::JoinPoint& join_point, uint16_t index) {
       snapshot_on_leaving(join_point, index);
-      mark(join_point, index, 0, kLeft);
+      mark(join_point, index, 0, 0, kLeft);
     }};
 
 // ---- the observer of the hooks ------------------------------------------------------------------

@@ -51,6 +51,7 @@ enum : uint16_t {
   kSecond,                // after a wait on a condition: object: its mutex; after the creation of a
                           // thread: object: its routine
   kBytes,                 // after a transfer: the event's first `result` bytes are the data's
+  kServant,               // after kOperation; object: offset of its class's name in the strings
 };
 inline constexpr uint16_t kKindMask = 0x0fff;
 inline constexpr uint16_t kIntercepted = 0x1000;  // the call went to a meta-object

@@ -9,6 +9,7 @@
 #include "metamarkers/interception.h"
 #include "metamarkers/marker_stack.h"
 #include "metamarkers/stack_inspection.h"
+#include "replication/rehearsal/leave_out.h"
 
 namespace auxin::replication {
 namespace {
@@ -73,9 +74,10 @@ ModuleKind MapClassification::kind_of(const char* name) const {
     if (any_match(maps_[i]->infrastructure, name)) return ModuleKind::kInfrastructure;
     if (any_match(maps_[i]->conduit, name)) return ModuleKind::kConduit;
   }
-  // What is between every program and the system, with any map or none.
+  // What is between every program and the system, with any map or none. libunwind is ours, and
+  // takes a lock when a thread ends that we looked at.
   for (const char* conduit : {"libc.so*", "libstdc++.so*", "libgcc_s.so*", "libpthread.so*",
-                              "ld-linux*", "libauxin.so*", "linux-vdso*", "libm.so*",
+                              "ld-linux*", "libauxin.so*", "libunwind*", "linux-vdso*", "libm.so*",
                               "libjemalloc*", "libtcmalloc*", "libmimalloc*"})
     if (markers::matches(conduit, name)) return ModuleKind::kConduit;
   return ModuleKind::kApplication;
@@ -117,8 +119,9 @@ os::Classification::Verdict MapClassification::synchronisation_object(os::CallSi
   const markers::Marker* marker = markers::this_thread().top();
   const char* join_point = marker != nullptr ? markers::join_point_name(marker->join_point) : "";
   const bool own = own_business(marker) && !every_lock_;
-  const bool selected = kind == ModuleKind::kApplication || every_lock_;
-  return Verdict{selected && map_count_ > 0 && !own,
+  const bool selected = (kind == ModuleKind::kApplication || every_lock_) && map_count_ > 0 &&
+                        !own && !is_left_out(module, site.address);
+  return Verdict{selected,
                  os::site_class(module != nullptr ? module->name : "", join_point), !own};
 }
 

@@ -21,6 +21,7 @@
 #include "replication/kill_points.h"
 #include "replication/listener.h"
 #include "replication/log_writer.h"
+#include "replication/rehearsal/rehearsal.h"
 #include "replication/replica.h"
 #include "replication/request_events.h"
 #include "stmemu/check.h"
@@ -234,7 +235,7 @@ void Connection::connected(uint64_t, const stm::LogEntry& entry) {
 }
 
 void Connection::fetch() {
-  if (held_fd_ >= 0 || fd_ >= 0 || lost_) return;
+  if (held_fd_ >= 0 || fd_ >= 0 || lost_ || rehearsing()) return;
   ConnectionSlot& slot = shared();
   if (slot.number.load() != number_ || slot.state.load() != ConnectionState::kOpen) return;
   const int from_fd = slot.leader_fd.load();

@@ -16,6 +16,7 @@
 #include "replication/log_writer.h"
 #include "replication/message_size.h"
 #include "replication/ordered_section.h"
+#include "replication/rehearsal/rehearsal.h"
 #include "replication/replica.h"
 #include "replication/request_events.h"
 #include "stmemu/check.h"
@@ -141,6 +142,7 @@ ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, b
     size_t at = 0;
     const size_t common = std::min<size_t>(size, entry.payload_size_bytes);
     while (at < common && logged[at] == data[at]) ++at;
+    if (rehearsing()) note_different_reply(position, entry, data, size, at);
     diverge("its reply differs from the leader's: %zu bytes against %u, first difference at offset "
             "%zu (%02x against %02x), log entry %llu",
             size, entry.payload_size_bytes, at, at < size ? static_cast<uint8_t>(data[at]) : 0,

@@ -3,6 +3,7 @@
 
 #include "replication/futex.h"
 #include "replication/log_writer.h"
+#include "replication/rehearsal/rehearsal.h"
 #include "replication/replay.h"
 #include "replication/replica.h"
 #include "replication/steward.h"
@@ -18,6 +19,7 @@ constexpr uint64_t kStandstillNs = 50'000'000;
 
 void end_group(int status) {
   GroupControl& control = replica->control();
+  while (rehearsing()) raw_syscall(SYS_pause);  // the rehearsal's own thread ends it
   uint64_t low = replay.low(), moved_ns = monotonic_ns();
   while (!replica->leads()) {
     replay.pump();

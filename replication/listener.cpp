@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <new>
 
 #include "libmeta_os/descriptor_table.h"
@@ -19,6 +20,7 @@
 #include "replication/divergence.h"
 #include "replication/kernel_socket.h"
 #include "replication/kill_points.h"
+#include "replication/rehearsal/rehearsal.h"
 #include "replication/replica.h"
 
 namespace auxin::replication {
@@ -95,6 +97,10 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
   }
   Listener* listener = make(logged.object);
   listener->fd_ = fd;
+  if (rehearsing()) {
+    os::attach(fd, listener);  // no client comes, and the address may be somebody else's by now
+    return 0;
+  }
   if (!listener->take_over_socket(fd)) {
     // No living process has it (the whole group was down): bind the same address again.
     ListenerSlot& slot = slot_of(logged.object);
@@ -144,6 +150,7 @@ bool Listener::take_over_socket(int fd) {
 }
 
 int Listener::listen(int fd, int backlog) {
+  if (rehearsing()) return 0;
   const int result = os::real().listen(fd, backlog);
   const int error = errno;
   if (result == 0) replica->slot().ready.store(replica->leads() ? 1 : replica->slot().ready.load());
@@ -277,6 +284,12 @@ int Listener::getpeername(int fd, sockaddr* address, socklen_t* length) {
   return os::real().getpeername(fd, address, length);
 }
 int Listener::getsockname(int fd, sockaddr* address, socklen_t* length) {
+  if (rehearsing()) {
+    const ListenerSlot& slot = slot_of(number_);
+    memcpy(address, &slot.address, std::min(*length, slot.address_size_bytes));
+    *length = slot.address_size_bytes;
+    return 0;
+  }
   return os::real().getsockname(fd, address, length);
 }
 

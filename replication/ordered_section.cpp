@@ -4,6 +4,7 @@
 #include "replication/decision.h"
 #include "replication/divergence.h"
 #include "replication/futex.h"
+#include "replication/rehearsal/leave_out.h"
 #include "replication/replica.h"
 #include "replication/request_turns.h"
 #include "replication/turns.h"
@@ -107,7 +108,7 @@ void end_look_up() {
 }
 
 void enter_ordered_section(const markers::JoinPoint& point) {
-  if (current_activity()->id == 0 || ++depth > 1) return;
+  if (current_activity()->id == 0 || join_points_are_left_out() || ++depth > 1) return;
   entered = &point;
   end_look_up();  // application code that a look-up called (a servant manager) is past it
   const uint64_t name = hash(point.name);

@@ -39,6 +39,9 @@
 #include "replication/keeper.h"
 #include "replication/kill_points.h"
 #include "replication/recording_control.h"
+#include "replication/rehearsal/disturbance.h"
+#include "replication/rehearsal/leave_out.h"
+#include "replication/rehearsal/rehearsal.h"
 #include "replication/replica.h"
 #include "replication/report.h"
 #include "replication/request_events.h"
@@ -138,6 +141,9 @@ void clear_environment() {
   unsetenv(kGroupVariable);
   unsetenv(kReplicaVariable);
   unsetenv(kOwnPathsVariable);
+  unsetenv(kRehearsalVariable);
+  unsetenv(kScheduleVariable);
+  unsetenv(kLeaveOutVariable);
   const char* preload = getenv("LD_PRELOAD");
   if (preload == nullptr) return;
   std::string rest;
@@ -164,13 +170,16 @@ void name_maps(const std::vector<markers::JoinPointMap>& maps) {
 }
 
 void become_replica() {
-  if (Replica::join(membership->memory_path.c_str(), membership->id) == nullptr)
+  if (const char* report = getenv(kRehearsalVariable); report != nullptr && *report != '\0') {
+    if (!prepare_rehearsal(report))
+      refuse("AUXIN_REHEARSAL names no report; leave it to `auxin verify`");
+  }
+  if (Replica::join(membership->memory_path.c_str(), membership->id, rehearsing()) == nullptr)
     raw_syscall(SYS_exit_group, 2);
   // Who called is asked by the facets of a group only: a bare preload needs no unwinder.
   markers::prepare_stack_inspection();
   if (installed_maps != nullptr) name_maps(*installed_maps);
   publish_unsupported_uses();
-  clear_environment();
   prepare_kill_points();
   const Settings& settings = replica->settings();
   if (settings.style == Style::kSemiActive) {
@@ -179,8 +188,12 @@ void become_replica() {
       meta_object = load_meta_object(settings.meta_object, error, sizeof error);
       if (meta_object == nullptr) refuse(error);
     }
-    start_keeper();
-    start_steward();
+    if (rehearsing()) {
+      start_rehearsal();
+    } else {
+      start_keeper();
+      start_steward();
+    }
     set_thread_activity(kMainActivity);
     if (settings.order_every_lock != 0) {
       map_classification().order_every_lock();
@@ -188,11 +201,13 @@ void become_replica() {
     }
     install_request_flow({true, settings.compare == Compare::kBytes});
     install_footprint(semi_active_footprint());
+    begin_disturbance();
   } else {
     count_only();
     install_request_flow({false, false});
     install_footprint(supervised_footprint());
   }
+  clear_environment();
 }
 
 class Process final : public os::ProcessFacet {
@@ -237,6 +252,7 @@ __attribute__((constructor)) void load() {
   prepare_report();
   prepare_unsupported_uses();
   os::facets.process = process_facet();
+  if (const char* sites = getenv(kLeaveOutVariable)) leave_out(sites);
   const bool bound = install_maps(map_directory().c_str());
   if (bound) look_for_unsupported_uses();
   // A verdict on a lock stays, and a hook that is taken out of a module stays out. So where an ORB

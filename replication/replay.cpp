@@ -37,7 +37,7 @@ T* map_array(size_t count) {
 
 Waiter& Replay::this_thread_waiter() { return this_waiter; }
 
-void Replay::start(uint64_t begin) {
+void Replay::start(uint64_t begin, uint64_t end) {
   entries_ = map_array<stm::LogEntry>(kWindow);
   links_ = map_array<uint32_t>(kWindow);
   send_links_ = map_array<uint32_t>(kWindow);
@@ -48,6 +48,7 @@ void Replay::start(uint64_t begin) {
   thread_decisions_.map();
   records_ = map_array<ActivityRecord>(kRecords);
   read_position_ = begin;
+  read_end_ = end;
   low_.store(begin, std::memory_order_release);
 }
 
@@ -432,6 +433,7 @@ int Replay::pump_locked() {
   while (taken < kPumpBatch) {
     const bool full = read_position_ - low_.load(std::memory_order_relaxed) >= kWindow - 1;
     if (full && read_position_ >= replica->log().begin()) break;
+    if (read_position_ == read_end_) break;
     stm::LogEntry entry;
     const auto read = replica->log().read(read_position_, &entry);
     if (read == stm::StableLog::Read::kNotYet) break;

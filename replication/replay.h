@@ -82,8 +82,9 @@ class PositionSet {
 
 class Replay {
  public:
-  // Called before the pump runs. `begin`: where this replica starts to read.
-  void start(uint64_t begin);
+  // Called before the pump runs. `begin`: where this replica starts to read; from `end` on it reads
+  // nothing.
+  void start(uint64_t begin, uint64_t end = kNoPosition);
 
   // --- for the application's threads ---
 
@@ -186,6 +187,7 @@ class Replay {
   FutexLock lock_;
   std::atomic<uint64_t> low_{0};
   uint64_t read_position_ = 0;
+  uint64_t read_end_ = kNoPosition;
   stm::LogEntry* entries_ = nullptr;  // [kWindow] as read and checked by the pump
   uint32_t* links_ = nullptr;        // [kWindow] next position's low half + 1; 0: last
   uint32_t* send_links_ = nullptr;   // [kWindow] the same for sends of one connection

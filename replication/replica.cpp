@@ -10,6 +10,7 @@
 #include "libmeta_os/guard.h"
 #include "libmeta_os/real_calls.h"
 #include "replication/futex.h"
+#include "replication/rehearsal/rehearsal.h"
 #include "stmemu/check.h"
 
 namespace auxin::replication {
@@ -58,8 +59,9 @@ Replica::Replica(stm::StableMemory&& memory, int id)
       id_(id),
       pid_(static_cast<int>(raw_syscall(SYS_getpid))) {}
 
-Replica* Replica::join(const char* memory_path, int id) {
-  auto memory = stm::StableMemory::open(memory_path, kControlVersion);
+Replica* Replica::join(const char* memory_path, int id, bool by_itself) {
+  auto memory = by_itself ? stm::StableMemory::open_private(memory_path, kControlVersion)
+                          : stm::StableMemory::open(memory_path, kControlVersion);
   if (!memory) {
     say("auxin: this process can't join its group: ");
     say(memory.error().c_str());
@@ -116,6 +118,9 @@ void Replica::leave_group(Role role, const char* reason) {
   memcpy(own.message, reason, length);
   own.message[length] = '\0';
   own.role.store(role);
+  if (rehearsing()) {
+    end_rehearsal(role == Role::kDiverged ? Outcome::kDiverged : Outcome::kFailed, own.message);
+  }
   say("auxin: ");
   say(reason);
   say("\n");

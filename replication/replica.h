@@ -28,7 +28,8 @@ class Replica {
  public:
   // Maps the group's memory named by the environment and takes this process's slot. Returns null
   // (and writes one sentence to descriptor 2) if it can't. Called once.
-  static Replica* join(const char* memory_path, int id);
+  // `by_itself`: what it stores there nobody else sees, and it meets no other replica.
+  static Replica* join(const char* memory_path, int id, bool by_itself = false);
 
   Mode mode() const { return mode_.load(std::memory_order_acquire); }
   bool leads() const { return mode() == Mode::kLeader; }

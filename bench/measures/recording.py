@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it costs a server to be recorded, and what becomes of recordings."""
+import json
 import os
 import statistics
 import subprocess
@@ -84,14 +85,40 @@ def trace_reduce(options):
                   met=seconds <= 30 and gib <= 2, detail=f"at most {gib:.2f} GiB")
 
 
+def verify_rate(options):
+    """Schedules of a bank's load of 1,000 requests, base runs and all else included."""
+    schedules = 100
+    rates = []
+    for _ in range(max(1, options.count // 2)):
+        port = paths.free_port()
+        load = (f"{paths.program('bank_load')} 127.0.0.1:{port} --clients 4 --calls 1000 "
+                f"--mix mixed > /dev/null")
+        begun = time.monotonic()
+        done = subprocess.run([paths.program("auxin"), "verify", "--quiet", "--json",
+                               "--no-minimal", "--schedules", str(schedules), "--load", load, "--",
+                               *bank.command(port)], capture_output=True, text=True, timeout=600)
+        seconds = time.monotonic() - begun
+        if done.returncode != 0:
+            raise bank.LoadFailed(done.stderr or done.stdout[:600])
+        report = json.loads(done.stdout)
+        if report["requests"] < 1000 * report["base_runs"]:
+            raise bank.LoadFailed("the load was lighter than it must be")
+        rates.append(60 * report["schedules"] / seconds)
+    rate = statistics.median(rates)
+    return Result(value=rate, unit="schedules/min", target=">= 100", met=rate >= 100,
+                  detail=f"{min(rates):.0f} .. {max(rates):.0f}, on {os.cpu_count()} processors")
+
+
 BENCHMARKS = {
     "record-full": record_full,
     "record-count": record_count,
     "trace-reduce": trace_reduce,
+    "verify-rate": verify_rate,
 }
 
 DESCRIPTIONS = {
     "record-full": "latency while each call is recorded with its path, against not recorded",
     "record-count": "latency while calls are only counted, against native",
     "trace-reduce": "a recording of ten million calls, read, grouped and drawn",
+    "verify-rate": "adversarial schedules of 1,000 requests that are tried in a minute",
 }

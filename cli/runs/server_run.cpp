@@ -220,41 +220,53 @@ Result<RunResult> ServerRun::run(const std::function<void()>& tick) {
     return *error;
   }
   RunResult result;
+  auto error = run_loads(plan_.loads, tick, &result);
+  const bool good = !error && server_ != 0 && !InterruptNotice::interrupted();
+  if (good && !plan_.last_load.empty()) error = run_loads({plan_.last_load}, tick, &result);
+  if (error) {
+    end_server(tick);
+    return *error;
+  }
+  result.interrupted = InterruptNotice::interrupted();
+  end_loads();
+  if (plan_.before_the_end) plan_.before_the_end(plan_.directory);
+  end_server(tick);
+  return result;
+}
+
+// Together, until all have ended; without any until the server does. Adds to the result.
+std::optional<Error> ServerRun::run_loads(const std::vector<std::string>& lines,
+                                          const std::function<void()>& tick, RunResult* result) {
   const auto begin = Clock::now();
+  const double before_s = result->load_s;
   auto variables = plan_.load_environment;
   variables["AUXIN_SERVER_PID"] = std::to_string(server_);
-  for (const std::string& line : plan_.loads) {
+  const size_t first = loads_.size();
+  for (const std::string& line : lines) {
     auto load = start({"/bin/sh", "-c", line}, variables, plan_.mute);
-    if (!load) {
-      end_server(tick);
-      return Error{load.error()};
-    }
+    if (!load) return Error{load.error()};
     loads_.push_back(*load);
   }
-  result.load_statuses.assign(loads_.size(), -1);
-  size_t running = loads_.size();
-  while (server_ != 0 && !InterruptNotice::interrupted() && (running > 0 || loads_.empty())) {
+  result->load_statuses.resize(loads_.size(), -1);
+  size_t running = lines.size();
+  while (server_ != 0 && !InterruptNotice::interrupted() && (running > 0 || lines.empty())) {
     tick();
-    for (size_t i = 0; i < loads_.size(); ++i) {
+    for (size_t i = first; i < loads_.size(); ++i) {
       if (loads_[i] == 0) continue;
       const auto status = ended(loads_[i]);
       if (!status) continue;
       loads_[i] = 0;
-      result.load_statuses[i] = *status;
+      result->load_statuses[i] = *status;
       --running;
-      result.load_s = std::chrono::duration<double>(Clock::now() - begin).count();
+      result->load_s = before_s + std::chrono::duration<double>(Clock::now() - begin).count();
     }
     if (const auto status = ended(server_)) {
       server_ = 0;
-      result.server_status = *status;
+      result->server_status = *status;
     }
-    if (running > 0 || loads_.empty()) std::this_thread::sleep_for(kTick);
+    if (running > 0 || lines.empty()) std::this_thread::sleep_for(kTick);
   }
-  result.interrupted = InterruptNotice::interrupted();
-  end_loads();
-  if (before_the_end) before_the_end();
-  end_server(tick);
-  return result;
+  return std::nullopt;
 }
 
 // Those that still run: they have no server any more.

@@ -27,6 +27,7 @@ struct ServerPlan {
   RunKind kind = RunKind::kPreloaded;
   std::vector<std::string> server;        // program and arguments
   std::vector<std::string> loads;         // shell lines, started together once it serves
+  std::string last_load;                  // a line that runs alone after them; "" none
   std::map<std::string, std::string> environment;       // of the server, added
   std::map<std::string, std::string> load_environment;  // of the loads, added
   int replicas = 1;                       // kGroup
@@ -34,11 +35,15 @@ struct ServerPlan {
   std::string directory;                  // for its own files
   int ready_timeout_s = 60;
   bool mute = false;                      // standard output of server and loads goes nowhere
+  // For what must happen before the server ends: called once the loads are done, with `directory`.
+  // May be empty.
+  std::function<void(const std::string&)> before_the_end;
 };
 
 struct RunResult {
   double load_s = 0;                  // from the start of the loads to the end of the last
-  std::vector<int> load_statuses;     // as the shell gives them: 128 + n for signal n
+  std::vector<int> load_statuses;     // as the shell gives them: 128 + n for signal n; the last
+                                      // load's behind the others'
   std::optional<int> server_status;   // if it ended by itself
   bool interrupted = false;           // by a signal to this command
 };
@@ -54,12 +59,11 @@ class ServerRun {
   // error: it could not be started, did not serve in time, or ended before it served.
   Result<RunResult> run(const std::function<void()>& tick);
 
-  // For what must happen before the server ends: called once the loads are done. May be empty.
-  std::function<void()> before_the_end;
-
  private:
   Result<pid_t> start_server();
   std::optional<Error> wait_until_it_serves(const std::function<void()>& tick);
+  std::optional<Error> run_loads(const std::vector<std::string>& lines,
+                                 const std::function<void()>& tick, RunResult* result);
   void end_loads();
   void end_server(const std::function<void()>& tick);
   std::optional<int> ended(pid_t pid);  // its status, once; as the shell gives it

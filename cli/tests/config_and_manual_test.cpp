@@ -81,7 +81,7 @@ TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
   std::set<std::string> helped;
   const std::vector<std::vector<std::string>> commands = {
       {},       {"run"}, {"status"},        {"locks"},       {"stop"},
-      {"discover"},
+      {"discover"}, {"verify"},
       {"config"}, {"stm"}, {"stm", "create"}, {"stm", "info"}, {"stm", "check"},
       {"stm", "dump"}, {"stm", "serve"}};
   for (std::vector<std::string> words : commands) {

@@ -236,6 +236,29 @@ class Checking : public Observer {
 };
 Checking checking;
 
+// Sees mutexes only, before `checking` does, and ends the program where that is not so.
+class First : public Observer {
+ public:
+  uint32_t families() const override { return family_bit(Family::mutex); }
+  void before(const ObservedCall& call, Kept& kept) override {
+    if (kCallRows[call.row].family != Family::mutex || kept != Kept{}) abort();
+    kept = {1, 2, 3, call.arguments[0]};
+  }
+  void after(const ObservedCall& call, const Kept& kept, int64_t, int, bool) override {
+    if (kept != Kept{1, 2, 3, call.arguments[0]}) abort();
+    ++seen_;
+  }
+  void tell() const {
+    char line[96];
+    snprintf(line, sizeof line, "first %d", seen_.load());
+    report(line);
+  }
+
+ private:
+  std::atomic<int> seen_{0};
+};
+First first;
+
 bool environment_says(const char* name, const char* value) {
   const char* const set = getenv(name);
   return set != nullptr && strcmp(set, value) == 0;
@@ -260,6 +283,13 @@ struct Installed {
     if (observed == nullptr) return;
     observe(&checking);
     if (strcmp(observed, "told") == 0) atexit([] { checking.tell(); });
+    if (strcmp(observed, "twice") != 0) return;
+    observe(&first, ObserverPlace::kDisturber);
+    atexit([] {
+      observe(nullptr);  // the other one stays
+      checking.tell();
+      first.tell();
+    });
   }
 } installed;
 

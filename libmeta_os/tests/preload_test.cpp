@@ -214,6 +214,15 @@ TEST(Observation, SeesEachCallOnce) {
   EXPECT_NE(told.find("observed pthread_mutex_unlock 1000\n"), std::string::npos) << told;
 }
 
+// Two observers see the same calls, each those of its families.
+TEST(Observation, HasRoomForTwo) {
+  const std::string told = outcome("AUXIN_TEST_OBSERVE=twice LD_PRELOAD=" REIFYING_LIBRARY,
+                                   HOOK_PROGRAMS " lock_and_wait");
+  EXPECT_NE(told.find("observed pthread_mutex_lock 1000\n"), std::string::npos) << told;
+  EXPECT_NE(told.find("observed pthread_mutex_unlock 1000\n"), std::string::npos) << told;
+  EXPECT_NE(told.find("first 2000\n"), std::string::npos) << told;
+}
+
 TEST(Events, OfThreadsAndProcessesReachTheFacets) {
   const std::string reporting = std::string("AUXIN_TEST_REPORT=on LD_PRELOAD=") + REIFYING_LIBRARY;
   EXPECT_EQ(outcome(reporting, std::string(HOOK_PROGRAMS) + " show_events"),

@@ -191,7 +191,9 @@ std::vector<std::string> list_groups(const std::string& root) {
   }
   if (root.empty()) {
     for (const std::string& memory : memories_in_use()) {
-      found.push_back(fs::path(memory).parent_path());
+      // A rehearsal (replication/rehearsal/) is no group: its memory is called otherwise.
+      const fs::path path = memory;
+      if (path.filename() == kMemoryFile) found.push_back(path.parent_path());
     }
   }
   std::sort(found.begin(), found.end());

@@ -31,26 +31,6 @@ Error refused(const std::string& path, const std::string& why) {
   return Error{path + ": " + why};
 }
 
-// Maps all of the area, and its payload a second time behind it. Null: errno says why.
-void* map_whole(int fd, uint64_t area_offset, const Layout& layout, bool read_only) {
-  const size_t area_size = area_size_bytes(layout);
-  const size_t whole = area_size + layout.payload_size_bytes;
-  const int protection = read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-  void* base = mmap(nullptr, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (base == MAP_FAILED) return nullptr;
-  void* second = static_cast<char*>(base) + area_size;
-  if (mmap(base, area_size, protection, MAP_SHARED | MAP_FIXED, fd,
-           static_cast<off_t>(area_offset)) == MAP_FAILED ||
-      mmap(second, layout.payload_size_bytes, protection, MAP_SHARED | MAP_FIXED, fd,
-           static_cast<off_t>(area_offset + payload_offset(layout))) == MAP_FAILED) {
-    const int error = errno;
-    munmap(base, whole);
-    errno = error;
-    return nullptr;
-  }
-  return base;
-}
-
 // Storage for [from, to) of the area, whose mapping is at `base`.
 bool allocate_range(int fd, uint64_t area_offset, char* base, uint64_t from, uint64_t to) {
   if (from >= to) return true;
@@ -153,8 +133,41 @@ StableMemory::~StableMemory() {
 
 Result<StableMemory> StableMemory::open(const std::string& path, uint32_t control_version,
                                         bool read_only) {
+  return open_for(path, control_version, read_only ? Access::kReadOnly : Access::kShared);
+}
+
+Result<StableMemory> StableMemory::open_private(const std::string& path,
+                                                uint32_t control_version) {
+  return open_for(path, control_version, Access::kPrivate);
+}
+
+// Maps all of the area, and its payload a second time behind it. Null: errno says why.
+void* StableMemory::map_whole(int fd, uint64_t area_offset, const Layout& layout, Access access) {
+  const size_t area_size = area_size_bytes(layout);
+  const size_t whole = area_size + layout.payload_size_bytes;
+  const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
+  // What is private takes memory as it is stored into, and that is little.
+  const int kind =
+      MAP_FIXED | (access == Access::kPrivate ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED);
+  void* base = mmap(nullptr, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED) return nullptr;
+  void* second = static_cast<char*>(base) + area_size;
+  if (mmap(base, area_size, protection, kind, fd, static_cast<off_t>(area_offset)) == MAP_FAILED ||
+      mmap(second, layout.payload_size_bytes, protection, kind, fd,
+           static_cast<off_t>(area_offset + payload_offset(layout))) == MAP_FAILED) {
+    const int error = errno;
+    munmap(base, whole);
+    errno = error;
+    return nullptr;
+  }
+  return base;
+}
+
+Result<StableMemory> StableMemory::open_for(const std::string& path, uint32_t control_version,
+                                            Access access) {
+  const int mode = access == Access::kShared ? O_RDWR : O_RDONLY;
   // O_NONBLOCK: a FIFO under that name must not hang us.
-  FileDescriptor fd(FileDescriptor::open(path, (read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK));
+  FileDescriptor fd(FileDescriptor::open(path, mode | O_NONBLOCK));
   if (!fd.valid()) return file_error(path, "cannot open", errno);
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return file_error(path, "cannot examine", errno);
@@ -179,13 +192,13 @@ Result<StableMemory> StableMemory::open(const std::string& path, uint32_t contro
   StableMemory memory;
   memory.layout_ = {header.control_size_bytes, header.entry_capacity, header.payload_size_bytes};
   memory.area_offset_ = area_offset;
-  memory.base_ = map_whole(fd.get(), area_offset, memory.layout_, read_only);
+  memory.base_ = map_whole(fd.get(), area_offset, memory.layout_, access);
   if (memory.base_ == nullptr) return file_error(path, "cannot map", errno);
   memory.mapped_size_bytes_ = area_size_bytes(memory.layout_) + memory.layout_.payload_size_bytes;
   memory.path_ = path;
   memory.device_ = status.st_dev;
   memory.inode_ = status.st_ino;
-  if (!read_only) memory.fd_ = keep_descriptor(fd);
+  if (access == Access::kShared) memory.fd_ = keep_descriptor(fd);
   return memory;
 }
 

@@ -52,6 +52,10 @@ class StableMemory {
   static constexpr uint32_t kAnyControlVersion = ~0u;  // to look at the log alone
   static Result<StableMemory> open(const std::string& path, uint32_t control_version,
                                    bool read_only = false);
+  // The same, but what this process stores is its own: neither the file nor anybody else sees it,
+  // and it is gone with the process. For a process that goes through a finished log by itself; the
+  // file must not change meanwhile. Refuses as open() does.
+  static Result<StableMemory> open_private(const std::string& path, uint32_t control_version);
 
   bool valid() const { return base_ != nullptr; }
   void* control() const;
@@ -77,6 +81,10 @@ class StableMemory {
   void map_payload_ahead(uint64_t first_byte, uint64_t size_bytes);
 
  private:
+  enum class Access { kShared, kReadOnly, kPrivate };
+  static Result<StableMemory> open_for(const std::string& path, uint32_t control_version,
+                                       Access access);
+  static void* map_whole(int fd, uint64_t area_offset, const Layout& layout, Access access);
   bool reserve_part(uint64_t* reserved, uint64_t wanted, uint64_t limit, uint64_t unit_size_bytes,
                     uint64_t start);
 
@@ -85,7 +93,7 @@ class StableMemory {
   Layout layout_;
   std::string path_;
   uint64_t area_offset_ = 0;            // in the file
-  int fd_ = -1;                         // for reserve_log only; -1 when mapped for reading
+  int fd_ = -1;                         // for reserve_log only; -1: the file is not stored into
   uint64_t device_ = 0, inode_ = 0;     // whose descriptor fd_ must still be
   uint64_t reserved_entries_ = 0, reserved_payload_ = 0;
 };

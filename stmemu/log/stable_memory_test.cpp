@@ -448,6 +448,22 @@ TEST_F(StableMemoryTest, AReadOnlyMemoryCannotBeWritten) {
             -SIGSEGV);
 }
 
+TEST_F(StableMemoryTest, WhatAPrivateMemoryIsGivenNobodyElseSees) {
+  const std::string path = directory_.file("m");
+  auto whole = StableMemory::create(path, kSmallLayout, kTestControlVersion);
+  ASSERT_TRUE(whole) << whole.error();
+  static_cast<char*>(whole->control())[0] = 'a';
+  const std::string before = read_file(path);
+  chmod(path.c_str(), 0400);  // it needs no more than to read it
+  auto own = StableMemory::open_private(path, kTestControlVersion);
+  ASSERT_TRUE(own) << own.error();
+  EXPECT_EQ(static_cast<char*>(own->control())[0], 'a');
+  static_cast<char*>(own->control())[0] = 'b';
+  memset(own->payload(), 'c', own->layout().payload_size_bytes);
+  EXPECT_EQ(static_cast<char*>(whole->control())[0], 'a');
+  EXPECT_EQ(read_file(path), before);
+}
+
 TEST_F(StableMemoryTest, ANameThroughASymbolicLinkOpens) {
   create_or_abort(path_, kSmallLayout);
   ASSERT_EQ(symlink(path_.c_str(), directory_.file("link").c_str()), 0);
