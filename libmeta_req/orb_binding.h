@@ -18,8 +18,8 @@
 namespace auxin::req {
 
 // Takes the numbers from the map. False: the map lacks some (the ORB is then not bound). Two things
-// may be missing: without strand.address no connection is taken for one of calls out, without task.*
-// no task's limit is lifted.
+// may be missing: without strand.address no connection is taken for one of calls out, without
+// task.* no task's limit is lifted.
 bool bind_orb(const markers::JoinPointMap& map);
 bool orb_bound();
 

@@ -27,7 +27,7 @@ struct KnownRequest {
   uint32_t id = 0;
 };
 
-// What each thread received, in the order of time. An event that holds bytes has no time of its own.
+// What each thread received, in the order of time. An event that holds bytes has no time.
 struct Received {
   uint64_t clock;
   std::optional<KnownRequest> request;  // nothing: no request, or none of this version
@@ -77,8 +77,8 @@ template <typename Key>
 class Votes {
  public:
   void add(const Key& key) { ++votes_[key]; }
-  // The first of those with most votes, if most of `of` samples voted for it. (Not all: a thread may
-  // have received the next message already.)
+  // The first of those with most votes, if most of `of` samples voted for it. (Not all: a thread
+  // may have received the next message already.)
   std::optional<Key> winner(size_t of) const {
     const Key* best = nullptr;
     size_t most = 0;
@@ -101,7 +101,8 @@ class OffsetSearch {
                const std::string& task_class)
       : trace_(trace), snapshots_(snapshots), task_class_(task_class) {
     std::unordered_map<uint32_t, std::vector<Received>> received;  // by thread
-    for (const TraceThread& thread : trace.threads) received[thread.tid] = received_by(trace, thread);
+    for (const TraceThread& thread : trace.threads)
+      received[thread.tid] = received_by(trace, thread);
     for (const Snapshot& snapshot : snapshots) {
       if (snapshot.join_point != kUpcallName) continue;
       if (const auto known = request_at(received[snapshot.tid], snapshot.clock)) {
@@ -330,7 +331,7 @@ class OffsetSearch {
       return;
     }
     miss(opened < 2 ? "strand.address: the server opened no connection itself"
-                    : "strand.address: nothing tells connections that the server opened from others");
+                    : "strand.address: nothing tells the connections that the server opened");
   }
 
   // How many bytes before the address a header begins; nothing: there is none. (Its type may be

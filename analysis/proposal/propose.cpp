@@ -415,7 +415,8 @@ void add_offsets(Proposal& proposal, const FoundOffsets& found, const Trace& tra
     ProposedJoinPoint point = candidate;
     point.name = "output-begins";
     point.role = "output-begins";
-    point.evidence = {"after it the object passed points to the unwritten rest of a reply's buffer"};
+    point.evidence = {
+        "after it the object passed points to the unwritten rest of a reply's buffer"};
     const Linkage linkage = Linkage::read(trace.modules);
     generalise_version(linkage, point);
     proposal.join_points.push_back(std::move(point));

@@ -4,9 +4,10 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 
-from harness import paths
+from harness import paths, server
 
 from . import bank, pairs
 from .results import Result, of_ratios
@@ -85,6 +86,31 @@ def trace_reduce(options):
                   met=seconds <= 30 and gib <= 2, detail=f"at most {gib:.2f} GiB")
 
 
+def discover_time(options):
+    """A map of the ORB, found from a server that uses most of it: both runs and their loads."""
+    directory = paths.scratch_dir()
+    tour = paths.ROOT / "tests" / "e2e" / "probe_tour.py"
+    times, missing = [], 0
+    try:
+        for _ in range(options.count):
+            port = paths.free_port()
+            begun = time.monotonic()
+            done = subprocess.run(
+                [paths.program("auxin"), "discover", "--json", "--write-map",
+                 str(directory / "found.toml"), "--load", f"{sys.executable} {tour} {port}", "--",
+                 *server.probe_command(port)], capture_output=True, text=True, timeout=600)
+            times.append(time.monotonic() - begun)
+            if done.returncode != 0:
+                raise bank.LoadFailed(done.stderr)
+            missing = max(missing, len(json.loads(done.stdout)["missing"]))
+    finally:
+        subprocess.run(["rm", "-rf", str(directory)], check=True)
+    seconds = statistics.median(times)
+    return Result(value=seconds, unit="s", target="< 60 s, nothing missing",
+                  met=seconds < 60 and missing == 0,
+                  detail=f"{min(times):.1f} .. {max(times):.1f}, {missing} parts not found")
+
+
 def verify_rate(options):
     """Schedules of a bank's load of 1,000 requests, base runs and all else included."""
     schedules = 100
@@ -112,6 +138,7 @@ def verify_rate(options):
 BENCHMARKS = {
     "record-full": record_full,
     "record-count": record_count,
+    "discover-time": discover_time,
     "trace-reduce": trace_reduce,
     "verify-rate": verify_rate,
 }
@@ -119,6 +146,7 @@ BENCHMARKS = {
 DESCRIPTIONS = {
     "record-full": "latency while each call is recorded with its path, against not recorded",
     "record-count": "latency while calls are only counted, against native",
+    "discover-time": "a join-point map of omniORB found from nothing",
     "trace-reduce": "a recording of ten million calls, read, grouped and drawn",
     "verify-rate": "adversarial schedules of 1,000 requests that are tried in a minute",
 }

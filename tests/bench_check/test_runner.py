@@ -15,7 +15,8 @@ from measures import pairs  # noqa: E402
 NAMES = ["lock-unselected", "lock-ordered", "preload-throughput-1", "preload-throughput-4",
          "group1-throughput-1", "group1-throughput-4", "group3-latency-p50", "group3-latency-p99",
          "group3-throughput-1", "group3-throughput-4", "group3-cpu", "failover", "ordered-share",
-         "memory", "record-full", "record-count", "trace-reduce", "verify-rate",
+         "memory", "record-full", "record-count", "discover-time", "trace-reduce",
+         "verify-rate",
          "stm-checked-64", "stm-checked-1k", "stm-checked-10k", "stm-isolated-64",
          "stm-isolated-1k", "stm-isolated-10k", "stm-window-open", "stm-scaling-2", "stm-failover"]
 
