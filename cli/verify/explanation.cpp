@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "analysis/trace/reader.h"
 #include "analysis/verify/imported_values.h"
@@ -48,6 +49,12 @@ std::vector<std::string> middleware_patterns(const Trace& trace) {
   return patterns;
 }
 
+// Which of them came first in the base run is another one from failure to failure.
+std::vector<std::string> pair_of(std::string one, std::string other) {
+  if (other < one) std::swap(one, other);
+  return {std::move(one), std::move(other)};
+}
+
 std::string in_cases(uint64_t seen, uint64_t of) {
   return of == 1 ? std::string() : fmt::format(" (in {} of {} failures)", seen, of);
 }
@@ -85,9 +92,9 @@ void Explainer::add(const Failure& failure, const std::string& trace_path,
        analysis::find_inversions(base.behaviour, other, failure.activity)) {
     const Section& first = base.behaviour.sections[inversion.first];
     const Section& second = base.behaviour.sections[inversion.second];
-    const Functions functions = {analysis::function_of(base.trace, first.path),
-                                 analysis::function_of(base.trace, second.path)};
-    if (!seen.insert(functions).second) continue;
+    const Functions functions = pair_of(analysis::function_of(base.trace, first.path),
+                                        analysis::function_of(base.trace, second.path));
+    if (!seen.insert(functions).second) continue;  // those that touch the request come first
     Pair& pair = locks_[functions];
     pair.lock_kind = analysis::name_of(base.behaviour.objects.objects[first.object].kind);
     ++pair.seen;
@@ -101,7 +108,7 @@ void Explainer::add(const Failure& failure, const std::string& trace_path,
   for (const Neighbour& neighbour :
        analysis::find_neighbours(base.behaviour, other, failure.activity)) {
     const auto [there, is_new] =
-        beside.emplace(Functions{neighbour.function, own->function}, neighbour.ordered_between);
+        beside.emplace(pair_of(neighbour.function, own->function), neighbour.ordered_between);
     if (!is_new) there->second = there->second && neighbour.ordered_between;
   }
   for (const auto& [functions, ordered] : beside) {
@@ -120,9 +127,9 @@ void Explainer::add_agreed(const std::string& trace_path, const BaseBehaviour& b
   ++agreed_count_;
   const Behaviour other = analysis::find_behaviour(*trace, base.is_middleware);
   for (const Inversion& inversion : analysis::find_inversions(base.behaviour, other, 0)) {
-    harmless_.insert(
-        {analysis::function_of(base.trace, base.behaviour.sections[inversion.first].path),
-         analysis::function_of(base.trace, base.behaviour.sections[inversion.second].path)});
+    harmless_.insert(pair_of(
+        analysis::function_of(base.trace, base.behaviour.sections[inversion.first].path),
+        analysis::function_of(base.trace, base.behaviour.sections[inversion.second].path)));
   }
 }
 
@@ -130,7 +137,9 @@ Explanation Explainer::explain() const {
   Explanation result;
   result.of = count_;
   const auto rank_of_lock = [this](const auto& each) {
-    return std::tuple(!harmless_.contains(each.first), each.second.touching, each.second.seen);
+    // Of equals not a function with itself: two readers change places and nothing differs.
+    return std::tuple(!harmless_.contains(each.first), each.second.touching, each.second.seen,
+                      each.first[0] != each.first[1]);
   };
   const auto best_lock = std::max_element(
       locks_.begin(), locks_.end(),

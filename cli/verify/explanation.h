@@ -49,7 +49,7 @@ class Explainer {
     uint64_t seen = 0;       // in how many failures
     uint64_t touching = 0;   // in how many it touched the failing request
   };
-  using Functions = std::vector<std::string>;  // two, in the order of the base run
+  using Functions = std::vector<std::string>;  // two, sorted
 
   std::map<Functions, Pair> locks_, neighbours_;
   std::map<std::string, uint64_t> alone_;  // functions that replied differently with nobody beside
