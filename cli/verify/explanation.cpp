@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "analysis/trace/reader.h"
 #include "analysis/verify/imported_values.h"
@@ -48,6 +49,14 @@ std::vector<std::string> middleware_patterns(const Trace& trace) {
   return patterns;
 }
 
+constexpr size_t kRepliesOfAValue = 3;  // of one request, all different
+
+// Which of them came first in the base run is another one from failure to failure.
+std::vector<std::string> pair_of(std::string one, std::string other) {
+  if (other < one) std::swap(one, other);
+  return {std::move(one), std::move(other)};
+}
+
 std::string in_cases(uint64_t seen, uint64_t of) {
   return of == 1 ? std::string() : fmt::format(" (in {} of {} failures)", seen, of);
 }
@@ -81,27 +90,33 @@ void Explainer::add(const Failure& failure, const std::string& trace_path,
   const Behaviour other = analysis::find_behaviour(*trace, base.is_middleware);
 
   std::set<Functions> seen;
+  touching_.emplace_back();
   for (const Inversion& inversion :
        analysis::find_inversions(base.behaviour, other, failure.activity)) {
     const Section& first = base.behaviour.sections[inversion.first];
     const Section& second = base.behaviour.sections[inversion.second];
-    const Functions functions = {analysis::function_of(base.trace, first.path),
-                                 analysis::function_of(base.trace, second.path)};
-    if (!seen.insert(functions).second) continue;
+    const Functions functions = pair_of(analysis::function_of(base.trace, first.path),
+                                        analysis::function_of(base.trace, second.path));
+    if (!seen.insert(functions).second) continue;  // those that touch the request come first
     Pair& pair = locks_[functions];
     pair.lock_kind = analysis::name_of(base.behaviour.objects.objects[first.object].kind);
     ++pair.seen;
-    if (inversion.touches) ++pair.touching;
+    if (!inversion.touches) continue;
+    ++pair.touching;
+    touching_.back().insert(functions);
   }
 
   const analysis::Work* own = analysis::work_of(base.behaviour, failure.activity);
   if (own == nullptr) own = analysis::work_of(other, failure.activity);
   if (own == nullptr || failure.end != RehearsalEnd::kDiverged) return;
+  replied_ = own->function;
+  if (failure.reply_differs) replies_[failure.activity].insert(failure.bytes);
+  if (value_calls_.empty()) value_calls_ = analysis::imported_values(base.application_modules);
   std::map<Functions, bool> beside;  // whether an ordered lock keeps all such pairs apart
   for (const Neighbour& neighbour :
        analysis::find_neighbours(base.behaviour, other, failure.activity)) {
     const auto [there, is_new] =
-        beside.emplace(Functions{neighbour.function, own->function}, neighbour.ordered_between);
+        beside.emplace(pair_of(neighbour.function, own->function), neighbour.ordered_between);
     if (!is_new) there->second = there->second && neighbour.ordered_between;
   }
   for (const auto& [functions, ordered] : beside) {
@@ -111,7 +126,28 @@ void Explainer::add(const Failure& failure, const std::string& trace_path,
   }
   if (!beside.empty()) return;
   ++alone_[own->function];
-  if (value_calls_.empty()) value_calls_ = analysis::imported_values(base.application_modules);
+}
+
+// In most failures the request that differed took a lock in another order.
+bool Explainer::mostly_locks() const {
+  uint64_t count = 0;
+  for (const std::set<Functions>& pairs : touching_) {
+    count += std::any_of(pairs.begin(), pairs.end(), [this](const Functions& pair) {
+      return !harmless_.contains(pair);
+    }) ? 1 : 0;
+  }
+  return 2 * count > count_;
+}
+
+// The same request replied differently each time: orders are few, values are many.
+bool Explainer::never_the_same() const {
+  size_t most = 0;
+  for (const auto& [activity, replies] : replies_) {
+    const std::set<std::string> different(replies.begin(), replies.end());
+    if (different.size() != replies.size()) return false;
+    most = std::max(most, replies.size());
+  }
+  return most >= kRepliesOfAValue;
 }
 
 void Explainer::add_agreed(const std::string& trace_path, const BaseBehaviour& base) {
@@ -120,25 +156,33 @@ void Explainer::add_agreed(const std::string& trace_path, const BaseBehaviour& b
   ++agreed_count_;
   const Behaviour other = analysis::find_behaviour(*trace, base.is_middleware);
   for (const Inversion& inversion : analysis::find_inversions(base.behaviour, other, 0)) {
-    harmless_.insert(
-        {analysis::function_of(base.trace, base.behaviour.sections[inversion.first].path),
-         analysis::function_of(base.trace, base.behaviour.sections[inversion.second].path)});
+    harmless_.insert(pair_of(
+        analysis::function_of(base.trace, base.behaviour.sections[inversion.first].path),
+        analysis::function_of(base.trace, base.behaviour.sections[inversion.second].path)));
   }
+}
+
+std::string Explainer::joined_calls() const {
+  std::string text;
+  for (const std::string& call : value_calls_) text += (text.empty() ? "" : ", ") + call;
+  return text;
 }
 
 Explanation Explainer::explain() const {
   Explanation result;
   result.of = count_;
   const auto rank_of_lock = [this](const auto& each) {
-    return std::tuple(!harmless_.contains(each.first), each.second.touching, each.second.seen);
+    // Of equals not a function with itself: two readers change places and nothing differs.
+    return std::tuple(!harmless_.contains(each.first), each.second.touching, each.second.seen,
+                      each.first[0] != each.first[1]);
   };
   const auto best_lock = std::max_element(
       locks_.begin(), locks_.end(),
       [&](const auto& a, const auto& b) { return rank_of_lock(a) < rank_of_lock(b); });
   // One that was there by chance, in a few failures only, explains nothing where there is more.
   const bool a_lock = best_lock != locks_.end() &&
-                      ((2 * best_lock->second.seen > count_ &&
-                        !harmless_.contains(best_lock->first)) ||
+                      (mostly_locks() || (2 * best_lock->second.seen > count_ &&
+                                          !harmless_.contains(best_lock->first)) ||
                        (alone_.empty() && neighbours_.empty()));
   if (a_lock) {
     const auto best = best_lock;
@@ -151,6 +195,17 @@ Explanation Explainer::explain() const {
         both(result.functions), result.lock_kind, in_cases(result.seen, result.of));
     return result;
   }
+  if (alone_.empty() && !value_calls_.empty() && never_the_same()) {
+    result.cause = Cause::kValue;
+    result.functions = {replied_};
+    result.seen = count_;
+    result.call = joined_calls();
+    result.sentence = fmt::format(
+        "{} replied differently each time (in {} failures): with a value of this process's own; "
+        "the server calls {}",
+        replied_, count_, result.call);
+    return result;
+  }
   if (!alone_.empty()) {
     const auto best = std::max_element(
         alone_.begin(), alone_.end(),
@@ -158,9 +213,7 @@ Explanation Explainer::explain() const {
     result.cause = Cause::kValue;
     result.functions = {best->first};
     result.seen = best->second;
-    for (const std::string& call : value_calls_) {
-      result.call += (result.call.empty() ? "" : ", ") + call;
-    }
+    result.call = joined_calls();
     result.sentence = fmt::format(
         "{} replied differently with nobody beside it{}: with a value of this process's own{}",
         best->first, in_cases(result.seen, result.of),

@@ -49,11 +49,18 @@ class Explainer {
     uint64_t seen = 0;       // in how many failures
     uint64_t touching = 0;   // in how many it touched the failing request
   };
-  using Functions = std::vector<std::string>;  // two, in the order of the base run
+  using Functions = std::vector<std::string>;  // two, sorted
 
   std::map<Functions, Pair> locks_, neighbours_;
   std::map<std::string, uint64_t> alone_;  // functions that replied differently with nobody beside
   std::vector<std::string> value_calls_;   // that the application imports and nobody agrees on
+  bool mostly_locks() const;
+  bool never_the_same() const;
+  std::string joined_calls() const;
+
+  std::vector<std::set<Functions>> touching_;  // of each failure: pairs on unordered locks
+  std::map<uint64_t, std::multiset<std::string>> replies_;  // that differed, of each activity
+  std::string replied_;                        // the function that did so last
   std::set<Functions> harmless_;
   uint64_t count_ = 0, agreed_count_ = 0;
 };
