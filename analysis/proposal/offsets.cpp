@@ -251,7 +251,7 @@ class OffsetSearch {
     std::map<std::string, Votes<int64_t>> streams;
     // How many bytes are between header and pointer, and how often. Where always the same, nothing
     // but the header has been written.
-    std::map<std::string, std::map<uint64_t, size_t>> behind;
+    std::map<std::string, std::map<Choice, std::map<uint64_t, size_t>>> behind;
     for (const Snapshot& snapshot : snapshots_) {
       if (!snapshot.join_point.starts_with(kOutputCandidate) || snapshot.dispatched == 0) continue;
       ++counts[snapshot.join_point];
@@ -269,20 +269,23 @@ class OffsetSearch {
           const auto last = snapshot.word_at(snapshot.object + static_cast<uint64_t>(end));
           if (!last || *last <= *marker + kLeastRoom || *last > *marker + kMostRoom) continue;
           votes[snapshot.join_point].add({at, end});
-          ++behind[snapshot.join_point][*header];
+          ++behind[snapshot.join_point][{at, end}][*header];
         }
       }
     }
     std::string best;
+    uint64_t least_behind = 0;
     for (const auto& [name, count] : counts) {
       if (near[name] < 8 || !votes[name].winner(count) || !streams[name].winner(near[name])) {
         continue;
       }
-      const auto least = behind[name].begin();
+      const std::map<uint64_t, size_t>& distances = behind[name][*votes[name].winner(count)];
+      const auto& [least, times] = *distances.begin();
       size_t all = 0;
-      for (const auto& [bytes, times] : behind[name]) all += times;
-      if (least->second * 20 < all * 19) continue;
-      if (best.empty() || least->first < behind[best].begin()->first) best = name;
+      for (const auto& [bytes, count_of_these] : distances) all += count_of_these;
+      if (times * 20 < all * 19 || (!best.empty() && least >= least_behind)) continue;
+      best = name;
+      least_behind = least;
     }
     if (best.empty()) {
       miss("output-begins: no function was found after which a reply's buffer is ready");
