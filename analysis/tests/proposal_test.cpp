@@ -111,7 +111,7 @@ TEST_F(SnapshotFile, ValuesAndTextsAreFoundByTheirAddresses) {
   begin_file();
   add_snapshot();
   add_snapshot();
-  const auto snapshots = read(bytes_);
+  auto snapshots = read(bytes_);
   ASSERT_TRUE(snapshots) << snapshots.error();
   ASSERT_EQ(snapshots->size(), 2u);
   const Snapshot& snapshot = snapshots->front();
@@ -133,7 +133,7 @@ TEST_F(SnapshotFile, GivesItsWholeRecordsWhereItIsCut) {
   const size_t one = bytes_.size();
   add_snapshot();
   for (size_t length = 0; length <= bytes_.size(); ++length) {
-    const auto snapshots = read(bytes_.substr(0, length));
+    auto snapshots = read(bytes_.substr(0, length));
     if (length < sizeof(recording::SnapshotFileHeader)) {
       EXPECT_FALSE(snapshots);
       continue;
@@ -151,7 +151,7 @@ TEST_F(SnapshotFile, NoByteOfItIsBelieved) {
     for (const int value : {0x00, 0x7f, 0xff}) {
       std::string changed = bytes_;
       changed[at] = static_cast<char>(value);
-      const auto snapshots = read(changed);
+      auto snapshots = read(changed);
       if (snapshots) EXPECT_LE(snapshots->size(), 2u);
     }
   }
