@@ -80,7 +80,7 @@ class SnapshotFile : public ::testing::Test {
     bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
   // One object of two words at 0x1000, the second of which points to a text at 0x2000.
-  void add_snapshot() {
+  void add_snapshot(uint32_t text_bytes = 5) {
     recording::SnapshotHeader header{};
     header.size_bytes = sizeof header + 2 * sizeof(recording::SnapshotBlock) + 16 + 8;
     header.tid = 7;
@@ -92,7 +92,7 @@ class SnapshotFile : public ::testing::Test {
     add(recording::SnapshotBlock{0x1000, 16, 0});
     add(uint64_t{42});
     add(uint64_t{0x2000});
-    add(recording::SnapshotBlock{0x2000, 5, 1});
+    add(recording::SnapshotBlock{0x2000, text_bytes, 1});
     bytes_.append("ping\0\0\0\0", 8);
   }
   void begin_file() {
@@ -123,8 +123,17 @@ TEST_F(SnapshotFile, ValuesAndTextsAreFoundByTheirAddresses) {
   EXPECT_EQ(snapshot.word_at(0x1009), std::nullopt) << "it ends before";
   EXPECT_EQ(snapshot.word_at(0x0fff), std::nullopt);
   EXPECT_EQ(snapshot.text_at(0x2004), "");
-  EXPECT_EQ(snapshot.text_at(0x1000 + 8), std::nullopt) << "no end of a text is there";
+  EXPECT_EQ(snapshot.text_at(0x2005), std::nullopt);
   EXPECT_EQ(snapshot.object_bytes(), 16u);
+}
+
+TEST_F(SnapshotFile, ATextWhoseEndIsNotThereIsNone) {
+  begin_file();
+  add_snapshot(4);
+  auto snapshots = read(bytes_);
+  ASSERT_TRUE(snapshots) << snapshots.error();
+  ASSERT_EQ(snapshots->size(), 1u);
+  EXPECT_EQ(snapshots->front().text_at(0x2000), std::nullopt);
 }
 
 TEST_F(SnapshotFile, GivesItsWholeRecordsWhereItIsCut) {
@@ -152,7 +161,9 @@ TEST_F(SnapshotFile, NoByteOfItIsBelieved) {
       std::string changed = bytes_;
       changed[at] = static_cast<char>(value);
       auto snapshots = read(changed);
-      if (snapshots) EXPECT_LE(snapshots->size(), 2u);
+      if (snapshots) {
+        EXPECT_LE(snapshots->size(), 2u);
+      }
     }
   }
 }
