@@ -83,6 +83,15 @@ Words words_for(Unsupported use) {
     case Unsupported::kRobustMutex:
       return {"has robust mutexes", "such ones are not ordered, and replicas may differ",
               "use ordinary mutexes for what requests share"};
+    case Unsupported::kMapMissing:
+      return {"names a join point that has no effect, or not all of it",
+              "what it should tell is not known, and replicas may differ",
+              "correct the function or the library in the map (`nm -D --demangle LIBRARY` lists "
+              "what there is), or take the join point out of it"};
+    case Unsupported::kMapTooWide:
+      return {"names a join point that matches too much",
+              "what it should tell is not known, and replicas may differ",
+              "write the function with its class and its arguments in the map"};
     case Unsupported::kNone: break;
   }
   return {"", "", ""};

@@ -10,7 +10,7 @@ constexpr const char* kNames[kUnsupportedKinds] = {
     "",           "futex",        "atomic-wait",    "atomic-object", "atomic-shared-pointer",
     "lock-free",  "timed-future", "signal-handler", "shared-memory", "file",
     "process-shared", "io-uring", "raw-value",      "cancellation",  "timer",
-    "robust-mutex"};
+    "robust-mutex", "map-missing", "map-too-wide"};
 
 template <size_t kSize>
 void copy_begin(char (&to)[kSize], const char* from) {

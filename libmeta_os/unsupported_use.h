@@ -33,8 +33,10 @@ enum class Unsupported : uint16_t {
   kCancellation = 13,    // pthread_cancel
   kTimer = 14,           // timers that raise signals or start threads
   kRobustMutex = 15,     // no room for a verdict in it
+  kMapMissing = 16,      // a join point of a map has no effect; "module" is the map
+  kMapTooWide = 17,      // and matches too many functions
 };
-inline constexpr uint16_t kUnsupportedKinds = 16;
+inline constexpr uint16_t kUnsupportedKinds = 18;
 
 // A short name for machines ("futex"): an interface, never renamed. "" for what is none.
 const char* unsupported_name(Unsupported use);

@@ -56,7 +56,8 @@ struct Target {
 
 struct JoinPointState {
   SymbolPattern pattern;
-  bool found = false;
+  bool library_loaded = false;
+  int functions = 0;             // that the pattern matches
   int references = 0;
   std::string problem;
 };
@@ -91,7 +92,7 @@ void collect_function(const char* symbol, uintptr_t address, void* context) {
   for (size_t index : visit.join_points) {
     JoinPointState& state = visit.installation.states[index];
     if (!state.pattern.matches_symbol(symbol)) continue;
-    state.found = true;
+    ++state.functions;
     visit.installation.targets.push_back({symbol, address, index});
   }
 }
@@ -105,6 +106,7 @@ void collect_module(const ElfModule& module, void* context) {
   for (size_t index = 0; index < installation.map.join_points.size(); ++index) {
     if (module.named(installation.map.join_points[index].library.c_str())) {
       visit.join_points.push_back(index);
+      installation.states[index].library_loaded = true;
     }
   }
   if (!visit.join_points.empty()) for_each_exported_function(module, collect_function, &visit);
@@ -188,20 +190,41 @@ void point_module_at_stubs(const ElfModule& module, void* context) {
   for_each_function_reference(module, point_at_stub, &visit);
 }
 
+// Why the join point has no effect, or not all of it; "" if it has.
+std::string reason(const JoinPointState& state, const JoinPoint& join_point) {
+  if (!state.problem.empty()) return state.problem;
+  if (!state.library_loaded) {
+    return join_point.optional ? "" : "no " + join_point.library + " is loaded";
+  }
+  if (state.functions == 0) return "no such function in " + join_point.library;
+  if (state.references == 0 && !join_point.optional) return "nothing refers to it";
+  return "";
+}
+
+// What matches too much is dropped whole: which of its functions came first would be chance.
+void drop_wide(Installation& installation) {
+  for (size_t index = 0; index < installation.states.size(); ++index) {
+    JoinPointState& state = installation.states[index];
+    if (state.functions <= kMaxFunctionsPerJoinPoint) continue;
+    state.problem = "matches " + std::to_string(state.functions) + " functions in " +
+                    installation.map.join_points[index].library + ", more than " +
+                    std::to_string(kMaxFunctionsPerJoinPoint) + "; none is intercepted";
+    std::erase_if(installation.targets,
+                  [&](const Target& target) { return target.join_point == index; });
+  }
+}
+
 Installed summary(const Installation& installation) {
   Installed result;
   for (size_t index = 0; index < installation.states.size(); ++index) {
     const JoinPointState& state = installation.states[index];
     result.references += state.references;
     if (state.references > 0) ++result.join_points;
-    std::string why = state.problem;
-    if (why.empty() && !state.found) why = "no such function";
-    if (why.empty() && state.references == 0 && !installation.map.join_points[index].optional) {
-      why = "nothing refers to it";
-    }
+    const JoinPoint& join_point = installation.map.join_points[index];
+    std::string why = reason(state, join_point);
     if (why.empty()) continue;
-    if (!result.missing.empty()) result.missing += ", ";
-    result.missing += installation.map.join_points[index].name + " (" + why + ")";
+    result.missing.push_back(
+        {&join_point, std::move(why), state.functions > kMaxFunctionsPerJoinPoint});
   }
   return result;
 }
@@ -211,6 +234,14 @@ void note_generation(const ElfModule& module, void* context) {
 }
 
 }  // namespace
+
+std::string Installed::missing_text() const {
+  std::string text;
+  for (const NotIntercepted& each : missing) {
+    text += (text.empty() ? "" : ", ") + each.join_point->name + " (" + each.why + ")";
+  }
+  return text;
+}
 
 Installed install(const JoinPointMap& map) {
   static_assert(kMaxJoinPoints <= kFirstAnnotation);
@@ -224,9 +255,10 @@ Installed install(const JoinPointMap& map) {
 
   Installation installation{map, {}, {}, {}, {}, {}, 0};
   for (const JoinPoint& join_point : map.join_points) {
-    installation.states.push_back({SymbolPattern(join_point.function), false, 0, {}});
+    installation.states.push_back({SymbolPattern(join_point.function), false, 0, 0, {}});
   }
   for_each_elf_module(collect_module, &installation);
+  drop_wide(installation);
   for (Target& target : installation.targets) {
     target.stub = take_stub(installation, target, &installation.states[target.join_point].problem);
     const void* global = dlsym(RTLD_DEFAULT, target.symbol.c_str());

@@ -21,12 +21,15 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "metamarkers/join_point_map.h"
 
 namespace auxin::markers {
 
 inline constexpr int kMaxJoinPoints = 128;  // functions; one map entry may match several
+// A pattern that matches more names more than was meant: nothing is intercepted for it.
+inline constexpr int kMaxFunctionsPerJoinPoint = 32;
 
 // The registers a join point was entered with.
 struct Arguments {
@@ -60,11 +63,19 @@ struct Watch {
 // Null: nobody. Otherwise it must live for ever.
 void set_watch(const Watch* watch);
 
+// A join point that has no effect, or not all of it.
+struct NotIntercepted {
+  const JoinPoint* join_point;
+  std::string why;
+  bool too_wide = false;   // its pattern matches too many functions
+};
+
 struct Installed {
   int join_points = 0;     // of the map: intercepted at least once, now
   int references = 0;      // relocations that point at their stubs, now
-  // Join points for which no symbol or no reference was found: "name (why), name (why)".
-  std::string missing;
+  std::vector<NotIntercepted> missing;
+
+  std::string missing_text() const;  // "name (why), name (why)"
 };
 // Intercepts everything the map names, in all modules loaded now. Call again after a dlopen: only
 // what is new is done. `map` must live for ever. Not in a hook: allocates.

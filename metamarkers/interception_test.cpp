@@ -127,7 +127,7 @@ class Interception : public ::testing::TestWithParam<const char*> {
   void SetUp() override {
     calls_ = &calls_of(GetParam());
     installed_ = install(sample_map());
-    ASSERT_EQ(installed_.missing, "");
+    ASSERT_EQ(installed_.missing_text(), "");
     *static_cast<void (**)()>(dlsym(RTLD_DEFAULT, "_ZN6sample5probeE")) = look;
     probed.clear();
     entered = left = 0;
@@ -397,7 +397,7 @@ TEST_P(Interception, SkipsTheFunctionWhereTheActionSaysSo) {
 
 TEST_P(Interception, SecondInstallationChangesNothing) {
   const Installed again = install(sample_map());
-  EXPECT_EQ(again.missing, "");
+  EXPECT_EQ(again.missing_text(), "");
   EXPECT_EQ(again.join_points, installed_.join_points);
   EXPECT_EQ(again.references, installed_.references);
   EXPECT_EQ(calls_->c_function(1), 2);
@@ -470,16 +470,20 @@ TEST(Installation, NamesWhatIsMissingAndWhy) {
                        join_point("no caller", "sample::unused_by_anybody(int)"), elsewhere,
                        join_point("wrong arguments", "sample::recurse(long)")}));
   EXPECT_EQ(installed.join_points, 0);
-  EXPECT_EQ(installed.missing,
-            "no symbol (no such function), no caller (nothing refers to it), "
-            "elsewhere (no such function), wrong arguments (no such function)");
-  EXPECT_EQ(install(*map_of({optional})).missing.find("already intercepted"), 19u);
+  EXPECT_EQ(installed.missing_text(),
+            "no symbol (no such function in libauxin_sample_target.so*), "
+            "no caller (nothing refers to it), elsewhere (no libnothing.so* is loaded), "
+            "wrong arguments (no such function in libauxin_sample_target.so*)");
+  JoinPoint plugin = elsewhere;
+  plugin.optional = true;
+  EXPECT_EQ(install(*map_of({plugin})).missing_text(), "") << "it may never be loaded";
+  EXPECT_EQ(install(*map_of({optional})).missing_text().find("already intercepted"), 19u);
 }
 
 TEST(Installation, InterceptsALibraryThatIsLoadedLater) {
   const sample::Calls& early = calls_of("libauxin_sample_caller_now.so");
   const Installed before = install(sample_map());
-  ASSERT_EQ(before.missing, "");
+  ASSERT_EQ(before.missing_text(), "");
   const sample::Calls& late = calls_of("libauxin_sample_caller_late.so");
   set_actions({enter_action, leave_action});
   left = 0;
@@ -499,25 +503,53 @@ TEST(Installation, LeavesAModulesOwnDefinitionAlone) {
   ASSERT_NE(handle, nullptr) << dlerror();
   auto* get = reinterpret_cast<const sample::Calls* (*)()>(dlsym(handle, "sample_calls"));
   set_actions({enter_action, leave_action});
-  ASSERT_EQ(install(sample_map()).missing, "");
+  ASSERT_EQ(install(sample_map()).missing_text(), "");
   left = 0;
   EXPECT_EQ(get()->c_function(1), 1001);  // samples/own_function.cpp
   EXPECT_EQ(left, 0);
 }
 
+TEST(Installation, DropsWhatMatchesTooMuchAndSaysHowMany) {
+  calls_of("libauxin_sample_caller_now.so");
+  ASSERT_EQ(install(sample_map()).missing_text(), "");
+  JoinPoint many = join_point("everything", "std::*");
+  many.library = "libstdc++.so*";  // thousands
+  const Installed installed =
+      install(*map_of({many, join_point("nothing", "sample::nowhere()")}));
+  EXPECT_EQ(installed.references, 0);
+  ASSERT_EQ(installed.missing.size(), 2u);
+  EXPECT_TRUE(installed.missing[0].too_wide);
+  EXPECT_FALSE(installed.missing[1].too_wide);
+  int functions = 0;
+  EXPECT_EQ(sscanf(installed.missing[0].why.c_str(), "matches %d functions", &functions), 1);
+  EXPECT_GT(functions, 1000);
+}
+
 TEST(Installation, SaysWhenStubsRunOut) {
   calls_of("libauxin_sample_caller_now.so");
-  ASSERT_EQ(install(sample_map()).missing, "");
-  // libstdc++ has thousands of functions that somebody refers to.
-  JoinPoint many = join_point("everything", "std::*");
-  many.library = "libstdc++.so*";
-  JoinPointMap* map = map_of({many});
+  ASSERT_EQ(install(sample_map()).missing_text(), "");
+  // The members of two classes of strings by the length and the first letter of their names: none
+  // of these matches too much, all together do.
+  std::vector<JoinPoint> members;
+  for (const char* character : {"c", "w"}) {
+    for (char length = '1'; length <= '9'; ++length) {
+      for (char letter = 'a'; letter <= 'z'; ++letter) {
+        JoinPoint member = join_point("strings", "");
+        member.function = std::string("_ZNSt7__cxx1112basic_stringI") + character + "*EE";
+        member.function += {length, letter, '*'};
+        member.library = "libstdc++.so*";
+        member.optional = true;
+        members.push_back(member);
+      }
+    }
+  }
+  JoinPointMap* map = map_of(members);
   // In a child: this process still needs its stubs, and libstdc++ is no place for them.
   EXPECT_EXIT(
       {
         set_actions({nullptr, nullptr});
         const Installed installed = install(*map);
-        const bool said = installed.missing.find("everything (no stub left: 128") == 0;
+        const bool said = installed.missing_text().find("(no stub left: 128") != std::string::npos;
         _exit(said ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");

@@ -112,7 +112,7 @@ const Server& server() {
 TEST(OmniOrbMap, EveryJoinPointIsFoundInTheStockLibrary) {
   server();
   const Installed installed = install(omniorb_map());
-  EXPECT_EQ(installed.missing, "");
+  EXPECT_EQ(installed.missing_text(), "");
   EXPECT_EQ(installed.join_points, static_cast<int>(omniorb_map().join_points.size()));
   EXPECT_GE(installed.references, installed.join_points);
 }
@@ -159,7 +159,7 @@ TEST(TangoMap, EveryJoinPointIsFoundInTheStockLibrary) {
   ASSERT_EQ(chosen->maps.size(), 2u);
   EXPECT_EQ(chosen->maps[0].name, "omniorb-4.2");  // the more general one first
   EXPECT_EQ(chosen->maps[1].name, "tango-9");
-  EXPECT_EQ(install(chosen->maps[1]).missing, "");
+  EXPECT_EQ(install(chosen->maps[1]).missing_text(), "");
 }
 
 // --- a raw GIOP client ------------------------------------------------------------------------
@@ -285,7 +285,7 @@ class OmniOrbServer : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     server();
-    ASSERT_EQ(install(omniorb_map()).missing, "");
+    ASSERT_EQ(install(omniorb_map()).missing_text(), "");
     set_actions({enter, leave});
     port = server().start("probe");
     ASSERT_GT(port, 0);

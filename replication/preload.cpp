@@ -116,7 +116,10 @@ bool install_maps(const char* directory) {
       req::bind_orb(map);
     }
   }
-  for (const markers::JoinPointMap& map : *installed) markers::install(map);
+  for (const markers::JoinPointMap& map : *installed) {
+    const markers::Installed result = markers::install(map);
+    for (const markers::NotIntercepted& problem : result.missing) note_map_problem(map, problem);
+  }
   return true;
 }
 

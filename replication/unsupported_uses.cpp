@@ -124,6 +124,14 @@ void look_for_unsupported_uses() {
   look_at_handlers();
 }
 
+void note_map_problem(const markers::JoinPointMap& map, const markers::NotIntercepted& problem) {
+  const markers::JoinPoint& join_point = *problem.join_point;
+  // The function last: it may be longer than there is room.
+  const std::string text = join_point.name + ": " + problem.why + ": " + join_point.function;
+  note(problem.too_wide ? os::Unsupported::kMapTooWide : os::Unsupported::kMapMissing,
+       ("map " + map.name).c_str(), text.c_str());
+}
+
 void note_unsupported_use(os::Unsupported use, const char* symbol, os::CallSite site) {
   if (!is_server.load(std::memory_order_acquire)) return;
   const os::MetaLevel meta;

@@ -12,6 +12,7 @@
 
 #include "libmeta_os/facets.h"
 #include "libmeta_os/unsupported_use.h"
+#include "metamarkers/interception.h"
 
 namespace auxin::replication {
 
@@ -21,6 +22,9 @@ void prepare_unsupported_uses();
 // Scans the application's modules that are loaded by now and were not scanned, and the signal
 // handlers that are installed. The maps are known.
 void look_for_unsupported_uses();
+
+// A join point of the map that has no effect, or not all of it. The map is named as the module.
+void note_map_problem(const markers::JoinPointMap& map, const markers::NotIntercepted& problem);
 
 // What a hook saw. `site`: who did it; for a signal handler: the handler itself. Ignored before the
 // first look: until then this is no server.

@@ -14,11 +14,22 @@ PYTHON = "/usr/bin/python3"  # the interpreter for which python3-tango is built
 
 
 def device_state(port):
+    """What the device answers; an AssertionError where it does not."""
     done = subprocess.run([PYTHON, HERE / "tango_state.py", str(port)], capture_output=True,
                           text=True, timeout=30)
     if done.returncode != 0:
         raise AssertionError(f"the device cannot be read: {done.stderr}")
     return json.loads(done.stdout)
+
+
+def await_device(port):
+    """TangoTest kills itself where a signal meets it before its devices exist."""
+    def answers():
+        try:
+            return device_state(port)
+        except AssertionError:
+            return None
+    processes.await_true(answers, 30, "the device answers")
 
 
 class TangoTest(unittest.TestCase):
@@ -30,14 +41,7 @@ class TangoTest(unittest.TestCase):
         command = [paths.tango_test_binary(), "test", "-nodb", "-dlist", "a/b/c",
                    "-ORBendPoint", f"giop:tcp::{self.port}"]
         self.group = self.enterContext(group.Group(self, command, port=self.port))
-        # TangoTest kills itself where a signal meets it before its devices exist.
-        processes.await_true(self.device_answers, 30, "the device answers")
-
-    def device_answers(self):
-        try:
-            return device_state(self.port)
-        except AssertionError:
-            return None
+        await_device(self.port)
 
     def test_a_stock_client_does_not_notice_that_leaders_die(self):
         with stock_client.StockClient([PYTHON, HERE / "tango_load.py", str(self.port)], self.port,

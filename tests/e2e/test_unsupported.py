@@ -5,11 +5,13 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import unittest
 
+from e2e import test_tango
 from harness import group, paths, processes, server
 
 SERVER = "unsupported_server"
@@ -115,6 +117,57 @@ class GroupTest(UnsupportedCase):
         self.assert_told(running, STATIC[("--handlers",)])
 
 
+MISTAKEN_MAP = """
+schema = 1
+name = "mistaken"
+[[match]]
+soname = "libomniORB4.so.2"
+[[join_point]]
+name = "gone"
+function = "omni::nowhere(int)"
+library = "libomniORB4.so*"
+role = "upcall"
+[[join_point]]
+name = "all"
+function = "omni::*"
+library = "libomniORB4.so*"
+role = "contention-point"
+[[join_point]]
+name = "misspelt"
+function = "omni::anything()"
+library = "libomniOBR4.so*"
+role = "upcall"
+[[join_point]]
+name = "plug-in"
+function = "omni::anything()"
+library = "libplugin.so*"
+role = "upcall"
+optional = true
+"""
+
+
+class MistakenMapTest(UnsupportedCase):
+    def test_each_join_point_that_has_no_effect_is_named_with_its_reason(self):
+        maps = self.directory / "maps"
+        shutil.copytree(paths.ROOT / "maps", maps)
+        (maps / "mistaken.toml").write_text(MISTAKEN_MAP)
+        running = self.enterContext(group.Group(self, self.command(), replicas=2,
+                                                environment={"AUXIN_MAPS": str(maps)}))
+        running.await_all_ready()
+        told = {(row["use"], row["module"], re.sub("[0-9]{3,}", "MANY", row["symbol"]))
+                for row in running.status()["unsupported_uses"]}
+        self.assertEqual(told, {
+            ("map-missing", "map mistaken",
+             "gone: no such function in libomniORB4.so*: omni::nowhere(int)"),
+            ("map-missing", "map mistaken",
+             "misspelt: no libomniOBR4.so* is loaded: omni::anything()"),
+            ("map-too-wide", "map mistaken",
+             "all: matches MANY functions in libomniORB4.so*, more than 32; none is intercepted: "
+             "omni::*")})
+        self.assertIn("unsupported: map mistaken names a join point that matches too much (all: ",
+                      running.auxin("status", running.name).stdout)
+
+
 class FilesTest(UnsupportedCase):
     """Written and closed at once: nobody has them open when one looks."""
 
@@ -207,6 +260,7 @@ class StockServersTest(UnsupportedCase):
         port = paths.free_port()
         with group.Group(self, [paths.tango_test_binary(), "test", "-nodb", "-dlist", "a/b/c",
                                 "-ORBendPoint", f"giop:tcp::{port}"], port=port) as running:
+            test_tango.await_device(port)
             processes.await_true(lambda: running.status()["unsupported"], 20,
                                  "the event sockets are named")
             self.assertEqual(uses_in(running.status()), set())

@@ -261,7 +261,7 @@ class OddPagesTest(page_case.PageCase):
         port = paths.free_port()
         kept, path = self.directory / "kept", self.directory / "hostile.html"
         hostile = "</script ><img src=x onerror=document.title='owned'>"
-        connect = f"for i in 1 2 3; do : < /dev/tcp/127.0.0.1/{port}; done"
+        connect = f"for i in 1 2 3; do cat < /dev/tcp/127.0.0.1/{port}; done"
         self.auxin("discover", "--record", kept, "--load", f"bash -c '{connect}'", "--",
                    paths.program("hostile_names"), port, hostile)
         report = json.loads(self.auxin("locks", "--json", "--trace", kept, "--html", path).stdout)
