@@ -17,6 +17,7 @@
 #include "replication/recording_control.h"
 #include "replication/replay.h"
 #include "replication/replica.h"
+#include "replication/stall_watch.h"
 #include "replication/standard_output.h"
 #include "stmemu/check.h"
 
@@ -153,6 +154,7 @@ void tend_follower() {
       slot.ready.store(1);
     }
     watch_leader();
+    watch_for_stall(replay.low(), lag > 0);
     if (group_over() && !replica->control().supervisor.seems_held()) wait_for_the_end();
     if (taken > 0) idle = 0;
     else ++idle;
