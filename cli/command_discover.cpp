@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -213,6 +214,9 @@ int write_map(const Options& options, const std::string& trace_path, const Serve
   if (trace->event_count() == 0) return refuse(trace_path + ": nothing is recorded in it");
   auto proposal = analysis::propose_map(*trace);
   if (!proposal) return refuse(proposal.error());
+  // Maps are called as their files are.
+  const std::string name = std::filesystem::path(*options.map).stem();
+  if (!name.empty()) proposal->name = name;
   if (server == nullptr) {
     proposal->missing.push_back("offsets: they need a server that runs, not a recording");
   } else if (auto error = look_into_objects(*server, *proposal)) {

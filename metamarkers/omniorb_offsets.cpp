@@ -25,7 +25,6 @@
 #define private public
 #define protected public
 #include <omniORB4/CORBA.h>
-#include <omniORB4/callHandle.h>
 #include <omniORB4/giopEndpoint.h>
 #include <omniORB4/internal/SocketCollection.h>
 #include <omniORB4/internal/giopStrand.h>
@@ -68,25 +67,15 @@ int main() {
   print("giop_s.stream", distance(server, stream_of_server));
   print("giop_s.request_id", distance(server, &stream_of_server->pd_request_id));
   print("giop_s.strand", distance(server, &stream_of_server->pd_strand));
-  print("giop_s.state", distance(server, &server->pd_state));
-  print("giop_s.request_type", distance(server, &server->pd_requestType));
-  print("giop_s.response_expected", distance(server, &server->pd_response_expected));
   print("giop_s.operation", distance(server, &server->pd_operation));
 
   giopStream* stream = pretended<giopStream>();
-  print("stream.giop_s", -distance(server, stream_of_server));
-  print("stream.request_id", distance(stream, &stream->pd_request_id));
-  print("stream.strand", distance(stream, &stream->pd_strand));
   print("stream.output_marker", distance(stream, &stream->pd_outb_mkr));
   print("stream.output_end", distance(stream, &stream->pd_outb_end));
-  print("stream.output_buffer", distance(stream, &stream->pd_currentOutputBuffer));
 
   giopStrand* strand = pretended<giopStrand>();
   print("strand.connection", distance(strand, &strand->connection));
   print("strand.address", distance(strand, &strand->address));
-  print("strand.flags", distance(strand, &strand->flags));
-  print("strand.version", distance(strand, &strand->version));
-  print("strand.idle_beats", distance(strand, &strand->idlebeats));
 
   tcpConnection* tcp = pretended<tcpConnection>();
   giopConnection* connection = tcp;
@@ -95,12 +84,10 @@ int main() {
   unixConnection* local = pretended<unixConnection>();
   giopConnection* local_connection = local;
   SocketHolder* local_holder = local;
-  print("unix_connection.socket", distance(local_connection, &local_holder->pd_socket));
-
-  omniCallHandle* handle = pretended<omniCallHandle>();
-  print("call_handle.iop_s", distance(handle, &handle->pd_iop_s));
-  omni::IOP_S* base = server;
-  print("iop_s.giop_s", -distance(server, base));
+  if (distance(local_connection, &local_holder->pd_socket) !=
+      distance(connection, &holder->pd_socket)) {
+    return 1;  // the binding takes one for the other
+  }
 
   omniTask* task = pretended<omniTask>();
   print("task.category", distance(task, &task->pd_category));

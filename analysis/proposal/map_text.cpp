@@ -9,16 +9,17 @@ namespace {
 constexpr size_t kColumns = 100;
 
 // As comment lines.
-void comment(std::string& text, const std::string& sentence) {
-  std::string line = "#";
+void comment(std::string& text, const std::string& sentence, const std::string& indent = "") {
+  const std::string begin = indent + "#";
+  std::string line = begin;
   size_t at = 0;
   while (at < sentence.size()) {
     size_t end = sentence.find_first_of(" \n", at);
     if (end == sentence.npos) end = sentence.size();
     const std::string word = sentence.substr(at, end - at);
-    if (line.size() > 1 && line.size() + 1 + word.size() > kColumns) {
+    if (line.size() > begin.size() && line.size() + 1 + word.size() > kColumns) {
       text += line + "\n";
-      line.assign(1, '#');
+      line = begin;
     }
     line += " " + word;
     at = end + 1;
@@ -44,8 +45,10 @@ std::string quoted(const std::string& value) {
 
 void list(std::string& text, const char* key, const std::vector<LayerFinding>& findings) {
   text += fmt::format("{} = [\n", key);
-  for (const LayerFinding& finding : findings)
-    text += fmt::format("  {},  # {}\n", quoted(finding.pattern), finding.evidence);
+  for (const LayerFinding& finding : findings) {
+    comment(text, finding.evidence, "  ");
+    text += fmt::format("  {},\n", quoted(finding.pattern));
+  }
   text += "]\n";
 }
 

@@ -14,6 +14,7 @@
 #include "analysis/proposal/named_functions.h"
 #include "analysis/proposal/proposal.h"
 #include "analysis/proposal/request_shape.h"
+#include "analysis/proposal/short_patterns.h"
 #include "analysis/proposal/thread_tasks.h"
 #include "analysis/trace/symbols.h"
 #include "metamarkers/symbol_pattern.h"
@@ -75,6 +76,7 @@ class Proposer {
       proposal_.join_points.push_back(std::move(point));
     add_output_candidates();
     find_task_class();
+    shorten();
     return std::move(proposal_);
   }
 
@@ -82,7 +84,7 @@ class Proposer {
   static std::string name_of_map(const std::string& soname) {
     std::string name = soname.substr(0, soname.find(".so"));
     if (name.starts_with("lib")) name.erase(0, 3);
-    return name + "-found";
+    return name;
   }
 
   ProposedJoinPoint& add(const std::string& name, const std::string& role,
@@ -217,19 +219,23 @@ class Proposer {
   void add_unseen(const std::set<std::string>& classes) {
     const LinkedModule* middleware = linkage_.find(proposal_.soname);
     for (const std::string& symbol : middleware->functions) {
-      if (proposed_.contains(symbol) || !linkage_.interceptable(symbol)) continue;
-      if (symbol.starts_with("_ZT")) continue;  // thunks of what is listed
+      if (proposed_.contains(symbol) || symbol.starts_with("_ZT")) continue;  // thunks of listed
       const std::string text = demangled(symbol);
-      if (!classes.contains(class_of_operation(text))) continue;
+      const std::string of_class = class_of_operation(text);
+      const bool of_the_standard = of_class.starts_with("PortableServer::");
+      // What the standard defines other servers may call, though this one does not.
+      if (!of_the_standard && !(classes.contains(of_class) && linkage_.interceptable(symbol))) {
+        continue;
+      }
       const Meaning meaning = meaning_of(operation_of(text));
       if (meaning != Meaning::kObjectTable && meaning != Meaning::kAdapterTree) continue;
       ProposedJoinPoint& point =
           add(meaning == Meaning::kObjectTable ? "object-table" : "adapter-tree",
               "contention-point", symbol);
       point.optional = true;
-      point.evidence.push_back(fmt::format("not called in this run; an operation of {}, of which "
-                                           "others were",
-                                           class_of_operation(text)));
+      point.evidence.push_back(fmt::format(
+          "not called in this run; an operation of {}, {}", of_class,
+          of_the_standard ? "which the standard defines" : "of which others were"));
     }
   }
 
@@ -374,6 +380,18 @@ class Proposer {
       point.function = demangled(symbol);
       point.library = library_pattern(linkage_.owner(symbol)->name());
       proposal_.output_candidates.push_back(std::move(point));
+    }
+  }
+
+  // To what fits on a line of the map.
+  void shorten() {
+    constexpr size_t kRoom = 100 - std::string_view("function = \"\"").size();
+    const LinkedModule* middleware = linkage_.find(proposal_.soname);
+    for (ProposedJoinPoint& point : proposal_.join_points) {
+      if (point.function.size() <= kRoom) continue;
+      const std::vector<std::string> symbols(middleware->functions.begin(),
+                                             middleware->functions.end());
+      point.function = short_pattern(point.function, symbols, kRoom);
     }
   }
 

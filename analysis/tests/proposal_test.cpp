@@ -12,6 +12,7 @@
 
 #include "analysis/proposal/corba_vocabulary.h"
 #include "analysis/proposal/proposal.h"
+#include "analysis/proposal/short_patterns.h"
 #include "analysis/proposal/snapshot_file.h"
 #include "metamarkers/map_file.h"
 #include "recording/snapshots.h"
@@ -65,6 +66,29 @@ TEST(MapText, IsAMapWhateverTheNames) {
   EXPECT_TRUE(loaded.map.join_points[1].follower_skips);
   ASSERT_NE(loaded.map.offset("a.b"), nullptr);
   EXPECT_EQ(*loaded.map.offset("a.b"), -8);
+}
+
+TEST(ShortPattern, LeavesArgumentsOpenAsLongAsTheSameFunctionsAreMeant) {
+  const std::vector<std::string> symbols = {
+      "_ZN3omn3Poa8activateEPKcil",   // omn::Poa::activate(char const*, int, long)
+      "_ZN3omn3Poa8activateEPKcPFivE",  // omn::Poa::activate(char const*, int (*)())
+      "_ZN3omn3Poa6createEPKcil",
+      "_ZNK3omn3Poa4findESt4pairIiiE",  // omn::Poa::find(std::pair<int, int>) const
+  };
+  const std::string activate = "omn::Poa::activate(char const*, int, long)";
+  EXPECT_EQ(short_pattern(activate, symbols, 100), activate);
+  EXPECT_EQ(short_pattern(activate, symbols, 41), "omn::Poa::activate(char const*, int, *)");
+  EXPECT_EQ(short_pattern(activate, symbols, 30), activate) << "(*) would mean the other as well";
+  EXPECT_EQ(short_pattern("omn::Poa::create(char const*, int, long)", symbols, 20),
+            "omn::Poa::create(*)");
+  EXPECT_EQ(short_pattern("omn::Poa::find(std::pair<int, int>) const", symbols, 25),
+            "omn::Poa::find(*) const");
+  EXPECT_EQ(short_pattern("omn::Poa::activate(char const*, int (*)())", symbols, 40),
+            "omn::Poa::activate(char const*, int (*)())") << "the other matches what is shorter";
+  EXPECT_EQ(short_pattern("omn::nowhere(int, int, int)", symbols, 10),
+            "omn::nowhere(int, int, int)");
+  EXPECT_EQ(short_pattern("_ZN3omn3Poa8activateEPKcil", symbols, 10),
+            "_ZN3omn3Poa8activateEPKcil");
 }
 
 class SnapshotFile : public ::testing::Test {
