@@ -19,6 +19,7 @@
 #include "analysis/graph/operators.h"
 #include "analysis/proposal/proposal.h"
 #include "analysis/proposal/snapshot_file.h"
+#include "analysis/structure/structure_json.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
 #include "cli/map_proposal.h"
@@ -28,6 +29,7 @@
 #include "cli/runs/run_messages.h"
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
+#include "cli/structure_report.h"
 #include "cli/text_table.h"
 #include "cli/user_file.h"
 #include "replication/environment.h"
@@ -43,9 +45,9 @@ constexpr size_t kMostNodesOnAPage = 150;  // one moves about in it; the tables 
 
 struct Options {
   std::vector<std::string> server, loads;
-  std::optional<std::string> record, dot, svg, html, operations_file, map;
-  std::vector<std::string> traces, operations;
-  bool json = false, group = false;
+  std::optional<std::string> record, dot, svg, html, operations_file, map, sources;
+  std::vector<std::string> traces, operations, sources_under;
+  bool json = false, group = false, structure = false;
   int ready_timeout_s = 60;
 };
 
@@ -229,8 +231,36 @@ int write_map(const Options& options, const std::string& trace_path, const Serve
   return print(options.json ? dump(to_json(*proposal), 2) : to_text(*proposal, *options.map));
 }
 
+// Why the options on sources do not fit together; "": they do.
+std::string wrong_sources(const Options& options) {
+  if (!options.sources) {
+    if (options.structure) return "--structure shows what --sources names: give both";
+    if (!options.sources_under.empty()) return "--sources-under chooses of --sources: give both";
+    return {};
+  }
+  if (!options.structure) return "--sources is shown with --structure: give both";
+  if (!options.server.empty() || !options.traces.empty()) {
+    return "--structure shows the sources alone: leave out the server or the recording";
+  }
+  if (options.map || options.dot || options.svg || options.html || options.operations_file ||
+      !options.operations.empty()) {
+    return "--structure shows the sources alone, as text or with --json";
+  }
+  return {};
+}
+
+int show_structure(const Options& options) {
+  auto structure = structure_of(*options.sources, options.sources_under);
+  if (!structure) return refuse(structure.error());
+  const int shown = print(options.json ? dump(analysis::to_json(*structure), 2)
+                                       : to_text(*structure, *options.sources));
+  return shown != kDone ? shown : structure->failures.empty() ? kDone : kFailed;
+}
+
 int discover(const Options& options) {
   const InterruptNotice notice;
+  if (const std::string wrong = wrong_sources(options); !wrong.empty()) return refuse(wrong);
+  if (options.structure) return show_structure(options);
   auto operations = operations_of(options);
   if (!operations) return refuse(operations.error());
   if (options.traces.empty() == options.server.empty()) {
@@ -319,8 +349,20 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
       ->add_option("--write-map", options->map,
                    "Propose a join-point map and write it, with the evidence for each of its parts")
       ->type_name("FILE");
+  command
+      ->add_option("--sources", options->sources,
+                   "The compilation database of the server's sources: compile_commands.json, or "
+                   "the build directory that has it")
+      ->type_name("PATH");
+  command
+      ->add_option("--sources-under", options->sources_under,
+                   "Only translation units in this directory; may be given several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  command->add_flag("--structure", options->structure,
+                    "Show the classes, members and functions of the sources, and run nothing");
   command->add_flag("--json", options->json,
-                    "The graph, or the proposed map, as JSON instead of a summary");
+                    "The graph, the proposed map or the structure, as JSON instead of a summary");
   command->add_flag("--group", options->group,
                     "Run the server as a group of one replica, as its map says; otherwise without "
                     "any map");
