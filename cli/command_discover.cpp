@@ -19,6 +19,7 @@
 #include "analysis/graph/operators.h"
 #include "analysis/proposal/proposal.h"
 #include "analysis/proposal/snapshot_file.h"
+#include "analysis/structure/join.h"
 #include "analysis/structure/structure_json.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
@@ -47,7 +48,7 @@ struct Options {
   std::vector<std::string> server, loads;
   std::optional<std::string> record, dot, svg, html, operations_file, map, sources;
   std::vector<std::string> traces, operations, sources_under;
-  bool json = false, group = false, structure = false;
+  bool json = false, group = false, structure = false, unseen = false;
   int ready_timeout_s = 60;
 };
 
@@ -70,8 +71,30 @@ Result<std::vector<analysis::Operation>> operations_of(const Options& options) {
   return analysis::parse_operations(text);
 }
 
-// `remarks`: those of the recording are added.
-Result<Graph> graph_of(const std::string& path, std::vector<std::string>* remarks) {
+// What is shown: a graph, and what its recording and its sources give beside it.
+struct Findings {
+  Graph graph;
+  std::vector<std::string> remarks;                  // of the recordings
+  std::optional<analysis::StructureJoin> structure;  // with the sources, where they are given
+};
+
+// What neither run came by.
+void keep_common(analysis::StructureJoin& join, const analysis::StructureJoin& other) {
+  std::erase_if(join.unseen_uses, [&](const analysis::UnseenUse& use) {
+    return std::none_of(other.unseen_uses.begin(), other.unseen_uses.end(), [&](const auto& it) {
+      return it.function == use.function && it.object == use.object;
+    });
+  });
+  std::erase_if(join.unseen_objects, [&](const analysis::UnseenObject& object) {
+    return std::none_of(other.unseen_objects.begin(), other.unseen_objects.end(),
+                        [&](const auto& it) { return it.name == object.name; });
+  });
+  for (size_t i = 0; i < join.seen.size(); ++i) join.seen[i] = join.seen[i] || other.seen[i];
+}
+
+// `sources`: null: they are not known. `unseen`: with what the run did not come by.
+Result<Findings> findings_of(const std::string& path, const analysis::Structure* sources,
+                             bool unseen) {
   auto trace = analysis::read_trace(path);
   if (!trace) return Error{trace.error()};
   if (trace->lost_events > 0) {
@@ -79,11 +102,36 @@ Result<Graph> graph_of(const std::string& path, std::vector<std::string>* remark
         fmt::format("{} calls found no room while they were recorded", trace->lost_events));
   }
   for (const std::string& remark : trace->remarks) complain(remark);
-  remarks->insert(remarks->end(), trace->remarks.begin(), trace->remarks.end());
   if (trace->event_count() == 0) {
     return Error{fmt::format("{}: nothing is recorded in it", path)};
   }
-  return analysis::build_graph(*trace, analysis::find_objects(*trace));
+  Findings findings;
+  findings.remarks = trace->remarks;
+  const analysis::TraceObjects objects = analysis::find_objects(*trace);
+  if (sources != nullptr) {
+    findings.structure = analysis::join(*sources, *trace, objects);
+    for (const std::string& remark : findings.structure->remarks) {
+      complain(remark);
+      findings.remarks.push_back(remark);
+    }
+    if (findings.structure->seen_functions() == 0) {
+      complain("no function of the sources is in the recording: they are another program's, or "
+               "the server has no symbols");
+    }
+  }
+  findings.graph = analysis::build_graph(
+      *trace, objects, findings.structure ? &*findings.structure : nullptr);
+  if (unseen) analysis::add_unseen(findings.graph, *findings.structure);
+  return findings;
+}
+
+// ", account.cpp:26"; of a lock what it can be.
+std::string source_of(const analysis::Node& node) {
+  if (node.declared.size() > 1) {
+    return fmt::format(", {} or {} more", node.declared.front(), node.declared.size() - 1);
+  }
+  if (!node.declared.empty()) return ", " + node.declared.front();
+  return node.place.line == 0 ? "" : ", " + node.place.text();
 }
 
 std::string summary(const Graph& graph) {
@@ -119,7 +167,7 @@ std::string summary(const Graph& graph) {
                    : grouped(node.count),
                grouped(node.intercepted), grouped(node.ordered),
                std::string(name_of(node.kind)) +
-                   (node.library.empty() ? "" : ", " + node.library)});
+                   (node.library.empty() ? "" : ", " + node.library) + source_of(node)});
   }
   text += "\n" + nodes.text();
   if (order.size() > kListed) {
@@ -136,8 +184,9 @@ Result<Graph> with_most_calls(const Graph& graph, size_t most) {
 }
 
 // Without a picture (no graphviz) the page has the tables, and says why.
-Result<std::string> page_of(const Graph& graph, const std::vector<analysis::Operation>& operations,
-                            const std::vector<std::string>& remarks) {
+Result<std::string> page_of(const Findings& findings,
+                            const std::vector<analysis::Operation>& operations) {
+  const Graph& graph = findings.graph;
   auto part = with_most_calls(graph, kMostNodesOnAPage);
   if (!part) return Error{part.error()};
   GraphPicture picture{std::move(*part), "", ""};
@@ -148,13 +197,15 @@ Result<std::string> page_of(const Graph& graph, const std::vector<analysis::Oper
     picture.missing = svg.error();
     complain(svg.error() + "; the page is without a picture");
   }
-  return graph_page(graph, picture, operations, remarks);
+  return graph_page(graph, picture, operations, findings.remarks,
+                    findings.structure ? to_json(*findings.structure) : Json());
 }
 
-int show(const Options& options, Graph graph, const std::vector<analysis::Operation>& operations,
-         const std::vector<std::string>& remarks) {
-  auto reduced = analysis::apply_all(operations, std::move(graph));
+int show(const Options& options, Findings findings,
+         const std::vector<analysis::Operation>& operations) {
+  auto reduced = analysis::apply_all(operations, std::move(findings.graph));
   if (!reduced) return refuse(reduced.error());
+  findings.graph = *reduced;
   if (options.dot) {
     if (auto error = write_file(*options.dot, analysis::to_dot(*reduced))) {
       return refuse(error->message);
@@ -173,13 +224,19 @@ int show(const Options& options, Graph graph, const std::vector<analysis::Operat
     if (auto error = write_file(*options.svg, *svg)) return refuse(error->message);
   }
   if (options.html) {
-    auto page = page_of(*reduced, operations, remarks);
+    auto page = page_of(findings, operations);
     if (!page) return refuse(page.error());
     if (auto error = write_file(*options.html, *page, Readers::kOwner)) {
       return refuse(error->message);
     }
   }
-  return print(options.json ? dump(analysis::to_json(*reduced), 2) : summary(*reduced));
+  if (!options.json) {
+    return print(summary(*reduced) +
+                 (findings.structure ? "\n" + to_text(*findings.structure) : ""));
+  }
+  Json json = analysis::to_json(*reduced);
+  if (findings.structure) json["structure"] = to_json(*findings.structure);
+  return print(dump(json, 2));
 }
 
 // The server runs again, with what is known by now, and its objects are looked into.
@@ -236,9 +293,11 @@ std::string wrong_sources(const Options& options) {
   if (!options.sources) {
     if (options.structure) return "--structure shows what --sources names: give both";
     if (!options.sources_under.empty()) return "--sources-under chooses of --sources: give both";
+    if (options.unseen) return "--unseen shows what of --sources was not seen: give both";
     return {};
   }
-  if (!options.structure) return "--sources is shown with --structure: give both";
+  if (options.map) return "--sources stands beside the graph, which --write-map does not make";
+  if (!options.structure) return {};
   if (!options.server.empty() || !options.traces.empty()) {
     return "--structure shows the sources alone: leave out the server or the recording";
   }
@@ -280,6 +339,12 @@ int discover(const Options& options) {
     if (!file) continue;
     if (auto error = why_not_writable(*file)) return refuse(error->message);
   }
+  std::optional<analysis::Structure> sources;
+  if (options.sources) {
+    auto structure = structure_of(*options.sources, options.sources_under);
+    if (!structure) return refuse(structure.error());
+    sources = std::move(*structure);
+  }
   auto work = WorkDirectory::make();
   if (!work) return refuse(work.error());
   std::vector<std::string> paths = options.traces;
@@ -305,15 +370,18 @@ int discover(const Options& options) {
     const int written = write_map(options, paths[0], server.server.empty() ? nullptr : &server);
     return written != kDone ? written : good ? kDone : kFailed;
   }
-  std::vector<std::string> remarks;
-  auto graph = graph_of(paths[0], &remarks);
-  if (!graph) return refuse(graph.error());
+  const analysis::Structure* known = sources ? &*sources : nullptr;
+  auto findings = findings_of(paths[0], known, options.unseen);
+  if (!findings) return refuse(findings.error());
   if (paths.size() == 2) {
-    auto other = graph_of(paths[1], &remarks);
+    auto other = findings_of(paths[1], known, options.unseen);
     if (!other) return refuse(other.error());
-    *graph = analysis::compare(*graph, *other);
+    findings->graph = analysis::compare(findings->graph, other->graph);
+    findings->remarks.insert(findings->remarks.end(), other->remarks.begin(),
+                             other->remarks.end());
+    if (known != nullptr) keep_common(*findings->structure, *other->structure);
   }
-  const int shown = show(options, std::move(*graph), *operations, remarks);
+  const int shown = show(options, std::move(*findings), *operations);
   return shown != kDone ? shown : good ? kDone : kFailed;
 }
 
@@ -359,6 +427,9 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
                    "Only translation units in this directory; may be given several times")
       ->type_name("DIR")
       ->allow_extra_args(false);
+  command->add_flag("--unseen", options->unseen,
+                    "Add what the sources can come to and the run did not: functions that mention "
+                    "a lock, and the calls that lead to them");
   command->add_flag("--structure", options->structure,
                     "Show the classes, members and functions of the sources, and run nothing");
   command->add_flag("--json", options->json,

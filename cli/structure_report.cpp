@@ -23,7 +23,7 @@ using analysis::StructureClass;
 using analysis::SynchronisationKind;
 
 constexpr const char* kReaderName = "auxin-structure";
-constexpr size_t kMostFailures = 10, kMostClasses = 30, kMostFunctions = 3;
+constexpr size_t kMostFailures = 10, kMostClasses = 30, kMostFunctions = 3, kMostUnseen = 40;
 
 // Beside the command in a build tree; installed among what users do not call.
 std::string reader_path() {
@@ -143,6 +143,73 @@ std::string to_text(const Structure& structure, const std::string& database) {
                         grouped(structure.failures.size()));
   }
   return text;
+}
+
+std::string to_text(const analysis::StructureJoin& join) {
+  const Structure& structure = *join.structure;
+  std::string text =
+      fmt::format("  sources: {} translation units; {} of {} functions were on a recorded call's "
+                  "path\n",
+                  grouped(structure.units), grouped(join.seen_functions()),
+                  grouped(structure.functions.size()));
+  if (!join.unseen_uses.empty()) {
+    TextTable table("lll");
+    table.add({"not seen in this run: a use of", "in", "at"});
+    for (size_t i = 0; i < std::min(join.unseen_uses.size(), kMostUnseen); ++i) {
+      const analysis::UnseenUse& use = join.unseen_uses[i];
+      const analysis::StructureFunction& function = structure.functions[use.function];
+      table.add({use.object, function.name,
+                 analysis::Place{function.place.file, use.line}.text()});
+    }
+    text += "\n" + table.text();
+    if (join.unseen_uses.size() > kMostUnseen) {
+      text += fmt::format("  (the first {} of {}; --json has all)\n", kMostUnseen,
+                          join.unseen_uses.size());
+    }
+  }
+  if (!join.unseen_objects.empty()) {
+    TextTable table("lll");
+    table.add({"never seen: the object", "type", "declared"});
+    for (const analysis::UnseenObject& object : join.unseen_objects) {
+      table.add({object.name, object.type, object.place.text()});
+    }
+    text += "\n" + table.text();
+  }
+  if (join.unseen_uses.empty() && join.unseen_objects.empty()) {
+    text += "  every use of a synchronisation object that these sources can come to was seen\n";
+  }
+  return text;
+}
+
+Json to_json(const analysis::StructureJoin& join) {
+  const Structure& structure = *join.structure;
+  const auto place = [](const analysis::Place& it) {
+    return Json{{"file", it.file}, {"line", it.line}};
+  };
+  Json uses = Json::array(), objects = Json::array(), failures = Json::array();
+  for (const analysis::UnseenUse& use : join.unseen_uses) {
+    const analysis::StructureFunction& function = structure.functions[use.function];
+    Json way = Json::array();
+    for (const uint32_t caller : use.called_by) way.push_back(structure.functions[caller].name);
+    uses.push_back({{"object", use.object},
+                    {"function", function.name},
+                    {"recorded", static_cast<bool>(join.seen[use.function])},
+                    {"place", place({function.place.file, use.line})},
+                    {"called_by", std::move(way)}});
+  }
+  for (const analysis::UnseenObject& object : join.unseen_objects) {
+    objects.push_back(
+        {{"name", object.name}, {"type", object.type}, {"place", place(object.place)}});
+  }
+  for (const analysis::StructureFailure& failure : structure.failures) {
+    failures.push_back({{"file", failure.file}, {"reason", failure.reason}});
+  }
+  return {{"units", structure.units},
+          {"functions", structure.functions.size()},
+          {"recorded_functions", join.seen_functions()},
+          {"unseen_uses", std::move(uses)},
+          {"unseen_objects", std::move(objects)},
+          {"failures", std::move(failures)}};
 }
 
 }  // namespace auxin::cli

@@ -17,17 +17,10 @@
 #include <tuple>
 #include <vector>
 
+#include "analysis/structure/place.h"
 #include "analysis/structure/synchronisation_types.h"
 
 namespace auxin::analysis {
-
-struct Place {
-  std::string file;  // absolute
-  uint32_t line = 0;
-  auto operator<=>(const Place&) const = default;
-
-  std::string text() const;  // "account.cpp:41"; "" of no place
-};
 
 struct StructureMember {
   std::string name, type;

@@ -37,11 +37,52 @@ class StructureTest(RecordingCase):
         self.assertRegex(text.stdout,
                          r"bank::OrderQueue::not_empty_ +condition +\S+ +order_queue.h")
 
+    def test_beside_a_recording(self):
+        kept, dot = self.directory / "kept", self.directory / "graph.dot"
+        done = self.auxin("discover", "--record", kept, "--load", self.load("deposit"),
+                          *self.server())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.auxin("discover", "--json", "--unseen", "--dot", dot, "--trace", kept,
+                          *demo_sources(), "--op", "filter derived:omniServant derived:bank::*")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        graph = json.loads(done.stdout)
+        nodes = graph["nodes"]
+        deposit, = [node for node in nodes if node["name"].startswith("bank::AccountServant::dep")]
+        self.assertEqual(deposit["class"], "bank::AccountServant")
+        self.assertEqual(deposit["place"]["file"], str(paths.ROOT / "corba_demo" / "account.cpp"))
+        self.assertIn("POA_Bank::Account", deposit["ancestors"])
+        # Every lock that a deposit takes is the account's, and is said to be.
+        taken = {edge["to"] for edge in graph["edges"]
+                 if edge["from"] == deposit["id"] and edge["kind"] == "takes"}
+        self.assertTrue(taken)
+        for lock in taken:
+            self.assertEqual(len(nodes[lock]["declared"]), 1)
+            self.assertRegex(nodes[lock]["declared"][0],
+                             r"^bank::AccountServant::mutex_ account\.h:\d+$")
+        # The load makes deposits only: what else an account can do was not seen.
+        unseen = {(use["function"], use["object"]) for use in graph["structure"]["unseen_uses"]}
+        for operation in ("withdraw", "note", "transfer"):
+            self.assertIn((f"bank::AccountServant::{operation}", "bank::AccountServant::mutex_"),
+                          unseen)
+        self.assertNotIn(("bank::AccountServant::deposit", "bank::AccountServant::mutex_"), unseen)
+        self.assertIn("bank::TellerServant::random_mutex_",
+                      [one["name"] for one in graph["structure"]["unseen_objects"]])
+        withdraw, = [node for node in nodes if node["name"] == "bank::AccountServant::withdraw"]
+        self.assertLessEqual(taken, {edge["to"] for edge in graph["edges"]
+                                     if edge["from"] == withdraw["id"]
+                                     and edge["kind"] == "may-take"})
+        self.assertIn("bank::AccountServant::mutex_ account.h:", dot.read_text())
+        text = self.auxin("discover", "--trace", kept, *demo_sources(), "--op", "group class")
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertRegex(text.stdout, r"bank::AccountServant::mutex_ ×\d+")
+        self.assertRegex(text.stdout, r"random_token +teller\.cpp:\d+")
+
     def test_options_that_do_not_fit_are_refused(self):
         sources = demo_sources()
         for sentence, words in (
                 ("give both", ["--structure", *self.server()]),
                 ("give both", ["--sources-under", "/tmp", *self.server()]),
+                ("give both", ["--unseen", *self.server()]),
                 ("leave out the server", ["--structure", *sources, *self.server()]),
                 ("as text or with --json", ["--structure", *sources, "--dot", "/dev/null"]),
                 ("No such file", ["--structure", "--sources", "/nowhere"]),
