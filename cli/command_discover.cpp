@@ -19,6 +19,7 @@
 #include "analysis/graph/operators.h"
 #include "analysis/proposal/proposal.h"
 #include "analysis/proposal/snapshot_file.h"
+#include "analysis/proposal/source_evidence.h"
 #include "analysis/structure/join.h"
 #include "analysis/structure/structure_json.h"
 #include "analysis/trace/reader.h"
@@ -265,8 +266,9 @@ std::optional<Error> look_into_objects(ServerPlan server, analysis::Proposal& pr
   return std::nullopt;
 }
 
-// `server`: as it was run; null: there is a recording only.
-int write_map(const Options& options, const std::string& trace_path, const ServerPlan* server) {
+// `server`: as it was run; null: there is a recording only. `sources`: null: they are not known.
+int write_map(const Options& options, const std::string& trace_path, const ServerPlan* server,
+              const analysis::Structure* sources) {
   auto trace = analysis::read_trace(trace_path);
   if (!trace) return refuse(trace.error());
   for (const std::string& remark : trace->remarks) complain(remark);
@@ -282,6 +284,10 @@ int write_map(const Options& options, const std::string& trace_path, const Serve
     complain("the second run, which looks into the server's objects: " + error->message);
     proposal->missing.push_back("offsets: " + error->message);
   }
+  if (sources != nullptr) {
+    analysis::add_source_evidence(
+        *proposal, analysis::join(*sources, *trace, analysis::find_objects(*trace)));
+  }
   if (auto error = write_file(*options.map, analysis::to_map_text(*proposal))) {
     return refuse(error->message);
   }
@@ -296,7 +302,9 @@ std::string wrong_sources(const Options& options) {
     if (options.unseen) return "--unseen shows what of --sources was not seen: give both";
     return {};
   }
-  if (options.map) return "--sources stands beside the graph, which --write-map does not make";
+  if (options.unseen && options.map) {
+    return "--unseen adds to the graph, which --write-map does not make: give one of them";
+  }
   if (!options.structure) return {};
   if (!options.server.empty() || !options.traces.empty()) {
     return "--structure shows the sources alone: leave out the server or the recording";
@@ -366,11 +374,12 @@ int discover(const Options& options) {
     good = tell_failures(options.loads, run->run) && run->failure.empty();
     paths.push_back(recording.trace_path);
   }
+  const analysis::Structure* known = sources ? &*sources : nullptr;
   if (options.map) {
-    const int written = write_map(options, paths[0], server.server.empty() ? nullptr : &server);
+    const int written =
+        write_map(options, paths[0], server.server.empty() ? nullptr : &server, known);
     return written != kDone ? written : good ? kDone : kFailed;
   }
-  const analysis::Structure* known = sources ? &*sources : nullptr;
   auto findings = findings_of(paths[0], known, options.unseen);
   if (!findings) return refuse(findings.error());
   if (paths.size() == 2) {

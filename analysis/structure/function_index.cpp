@@ -88,6 +88,11 @@ FunctionIndex::FunctionIndex(const Structure& structure) : structure_(structure)
   }
 }
 
+std::vector<uint32_t> FunctionIndex::named(const std::string& demangled) const {
+  const auto found = by_name_.find(without_blanks(name_without_arguments(demangled)));
+  return found == by_name_.end() ? std::vector<uint32_t>{} : found->second;
+}
+
 std::vector<uint32_t> FunctionIndex::find(const std::string& symbol,
                                           const std::string& demangled) const {
   if (symbol.empty() && demangled.empty()) return {};

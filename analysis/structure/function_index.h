@@ -23,6 +23,8 @@ class FunctionIndex {
   // Several where programs that share the tree have a function of the same symbol each (`main`);
   // none where the sources have no such function, or it cannot be told which.
   std::vector<uint32_t> find(const std::string& symbol, const std::string& demangled) const;
+  // All functions of this name, whatever their arguments.
+  std::vector<uint32_t> named(const std::string& demangled) const;
 
  private:
   const Structure& structure_;

@@ -9,6 +9,7 @@
 #include "analysis/graph/build.h"
 #include "analysis/graph/dot.h"
 #include "analysis/graph/operators.h"
+#include "analysis/proposal/source_evidence.h"
 #include "analysis/structure/function_index.h"
 #include "analysis/structure/join.h"
 
@@ -225,6 +226,29 @@ TEST_F(JoinTest, TheGraphSaysPlacesClassesAndMembers) {
                   trace_.frames[1].function + " may-take bank::Account::wake_ (not recorded)",
                   "bank::Account::peek may-call bank::Account::read",
                   "bank::Account::read may-take " + lock));
+}
+
+TEST_F(JoinTest, AProposedMapSaysWhatTheSourcesSay) {
+  lock(0x10, 1);
+  const StructureJoin join = joined();
+  Proposal proposal;
+  ProposedJoinPoint point;
+  point.function = "bank::Account::withdraw(long)";
+  proposal.join_points.push_back(point);
+  point.function = "orb::allocate()";
+  proposal.join_points.push_back(point);
+  add_source_evidence(proposal, join);
+  EXPECT_THAT(proposal.join_points[0].evidence,
+              ElementsAre("in the sources at bank.cpp:30; it uses bank::Account::m_ (bank.h:3), "
+                          "bank::Account::other_ (bank.h:4)"));
+  EXPECT_THAT(proposal.join_points[1].evidence, IsEmpty());
+  EXPECT_THAT(
+      proposal.missing,
+      ElementsAre("locks that the sources have and no call was seen of: bank::Account::other_ "
+                  "(bank.h:4), bank::Account::wake_ (bank.h:5)",
+                  "functions of the sources that use locks and were not seen to: "
+                  "bank::Account::deposit (bank.cpp:22), bank::Account::withdraw (bank.cpp:31), "
+                  "bank::Account::read (bank.cpp:51)"));
 }
 
 }  // namespace

@@ -77,6 +77,14 @@ class StructureTest(RecordingCase):
         self.assertRegex(text.stdout, r"bank::AccountServant::mutex_ ×\d+")
         self.assertRegex(text.stdout, r"random_token +teller\.cpp:\d+")
 
+        found = self.directory / "found.toml"
+        done = self.auxin("discover", "--json", "--write-map", found, "--trace", kept,
+                          *demo_sources())
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(any("bank::TellerServant::random_mutex_ (teller.h:" in what
+                            for what in json.loads(done.stdout)["missing"]), done.stdout)
+        self.assertIn("bank::TellerServant::random_mutex_", found.read_text())
+
     def test_options_that_do_not_fit_are_refused(self):
         sources = demo_sources()
         for sentence, words in (
