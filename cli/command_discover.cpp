@@ -19,6 +19,9 @@
 #include "analysis/graph/operators.h"
 #include "analysis/proposal/proposal.h"
 #include "analysis/proposal/snapshot_file.h"
+#include "analysis/proposal/source_evidence.h"
+#include "analysis/structure/join.h"
+#include "analysis/structure/structure_json.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
 #include "cli/map_proposal.h"
@@ -28,6 +31,7 @@
 #include "cli/runs/run_messages.h"
 #include "cli/runs/work_directory.h"
 #include "cli/server_help.h"
+#include "cli/structure_report.h"
 #include "cli/text_table.h"
 #include "cli/user_file.h"
 #include "replication/environment.h"
@@ -43,9 +47,9 @@ constexpr size_t kMostNodesOnAPage = 150;  // one moves about in it; the tables 
 
 struct Options {
   std::vector<std::string> server, loads;
-  std::optional<std::string> record, dot, svg, html, operations_file, map;
-  std::vector<std::string> traces, operations;
-  bool json = false, group = false;
+  std::optional<std::string> record, dot, svg, html, operations_file, map, sources;
+  std::vector<std::string> traces, operations, sources_under;
+  bool json = false, group = false, structure = false, unseen = false;
   int ready_timeout_s = 60;
 };
 
@@ -68,8 +72,30 @@ Result<std::vector<analysis::Operation>> operations_of(const Options& options) {
   return analysis::parse_operations(text);
 }
 
-// `remarks`: those of the recording are added.
-Result<Graph> graph_of(const std::string& path, std::vector<std::string>* remarks) {
+// What is shown: a graph, and what its recording and its sources give beside it.
+struct Findings {
+  Graph graph;
+  std::vector<std::string> remarks;                  // of the recordings
+  std::optional<analysis::StructureJoin> structure;  // with the sources, where they are given
+};
+
+// What neither run came by.
+void keep_common(analysis::StructureJoin& join, const analysis::StructureJoin& other) {
+  std::erase_if(join.unseen_uses, [&](const analysis::UnseenUse& use) {
+    return std::none_of(other.unseen_uses.begin(), other.unseen_uses.end(), [&](const auto& it) {
+      return it.function == use.function && it.object == use.object;
+    });
+  });
+  std::erase_if(join.unseen_objects, [&](const analysis::UnseenObject& object) {
+    return std::none_of(other.unseen_objects.begin(), other.unseen_objects.end(),
+                        [&](const auto& it) { return it.name == object.name; });
+  });
+  for (size_t i = 0; i < join.seen.size(); ++i) join.seen[i] = join.seen[i] || other.seen[i];
+}
+
+// `sources`: null: they are not known. `unseen`: with what the run did not come by.
+Result<Findings> findings_of(const std::string& path, const analysis::Structure* sources,
+                             bool unseen) {
   auto trace = analysis::read_trace(path);
   if (!trace) return Error{trace.error()};
   if (trace->lost_events > 0) {
@@ -77,11 +103,36 @@ Result<Graph> graph_of(const std::string& path, std::vector<std::string>* remark
         fmt::format("{} calls found no room while they were recorded", trace->lost_events));
   }
   for (const std::string& remark : trace->remarks) complain(remark);
-  remarks->insert(remarks->end(), trace->remarks.begin(), trace->remarks.end());
   if (trace->event_count() == 0) {
     return Error{fmt::format("{}: nothing is recorded in it", path)};
   }
-  return analysis::build_graph(*trace, analysis::find_objects(*trace));
+  Findings findings;
+  findings.remarks = trace->remarks;
+  const analysis::TraceObjects objects = analysis::find_objects(*trace);
+  if (sources != nullptr) {
+    findings.structure = analysis::join(*sources, *trace, objects);
+    for (const std::string& remark : findings.structure->remarks) {
+      complain(remark);
+      findings.remarks.push_back(remark);
+    }
+    if (findings.structure->seen_functions() == 0) {
+      complain("no function of the sources is in the recording: they are another program's, or "
+               "the server has no symbols");
+    }
+  }
+  findings.graph = analysis::build_graph(
+      *trace, objects, findings.structure ? &*findings.structure : nullptr);
+  if (unseen) analysis::add_unseen(findings.graph, *findings.structure);
+  return findings;
+}
+
+// ", account.cpp:26"; of a lock what it can be.
+std::string source_of(const analysis::Node& node) {
+  if (node.declared.size() > 1) {
+    return fmt::format(", {} or {} more", node.declared.front(), node.declared.size() - 1);
+  }
+  if (!node.declared.empty()) return ", " + node.declared.front();
+  return node.place.line == 0 ? "" : ", " + node.place.text();
 }
 
 std::string summary(const Graph& graph) {
@@ -117,7 +168,7 @@ std::string summary(const Graph& graph) {
                    : grouped(node.count),
                grouped(node.intercepted), grouped(node.ordered),
                std::string(name_of(node.kind)) +
-                   (node.library.empty() ? "" : ", " + node.library)});
+                   (node.library.empty() ? "" : ", " + node.library) + source_of(node)});
   }
   text += "\n" + nodes.text();
   if (order.size() > kListed) {
@@ -134,8 +185,9 @@ Result<Graph> with_most_calls(const Graph& graph, size_t most) {
 }
 
 // Without a picture (no graphviz) the page has the tables, and says why.
-Result<std::string> page_of(const Graph& graph, const std::vector<analysis::Operation>& operations,
-                            const std::vector<std::string>& remarks) {
+Result<std::string> page_of(const Findings& findings,
+                            const std::vector<analysis::Operation>& operations) {
+  const Graph& graph = findings.graph;
   auto part = with_most_calls(graph, kMostNodesOnAPage);
   if (!part) return Error{part.error()};
   GraphPicture picture{std::move(*part), "", ""};
@@ -146,13 +198,15 @@ Result<std::string> page_of(const Graph& graph, const std::vector<analysis::Oper
     picture.missing = svg.error();
     complain(svg.error() + "; the page is without a picture");
   }
-  return graph_page(graph, picture, operations, remarks);
+  return graph_page(graph, picture, operations, findings.remarks,
+                    findings.structure ? to_json(*findings.structure) : Json());
 }
 
-int show(const Options& options, Graph graph, const std::vector<analysis::Operation>& operations,
-         const std::vector<std::string>& remarks) {
-  auto reduced = analysis::apply_all(operations, std::move(graph));
+int show(const Options& options, Findings findings,
+         const std::vector<analysis::Operation>& operations) {
+  auto reduced = analysis::apply_all(operations, std::move(findings.graph));
   if (!reduced) return refuse(reduced.error());
+  findings.graph = *reduced;
   if (options.dot) {
     if (auto error = write_file(*options.dot, analysis::to_dot(*reduced))) {
       return refuse(error->message);
@@ -171,13 +225,19 @@ int show(const Options& options, Graph graph, const std::vector<analysis::Operat
     if (auto error = write_file(*options.svg, *svg)) return refuse(error->message);
   }
   if (options.html) {
-    auto page = page_of(*reduced, operations, remarks);
+    auto page = page_of(findings, operations);
     if (!page) return refuse(page.error());
     if (auto error = write_file(*options.html, *page, Readers::kOwner)) {
       return refuse(error->message);
     }
   }
-  return print(options.json ? dump(analysis::to_json(*reduced), 2) : summary(*reduced));
+  if (!options.json) {
+    return print(summary(*reduced) +
+                 (findings.structure ? "\n" + to_text(*findings.structure) : ""));
+  }
+  Json json = analysis::to_json(*reduced);
+  if (findings.structure) json["structure"] = to_json(*findings.structure);
+  return print(dump(json, 2));
 }
 
 // The server runs again, with what is known by now, and its objects are looked into.
@@ -206,8 +266,9 @@ std::optional<Error> look_into_objects(ServerPlan server, analysis::Proposal& pr
   return std::nullopt;
 }
 
-// `server`: as it was run; null: there is a recording only.
-int write_map(const Options& options, const std::string& trace_path, const ServerPlan* server) {
+// `server`: as it was run; null: there is a recording only. `sources`: null: they are not known.
+int write_map(const Options& options, const std::string& trace_path, const ServerPlan* server,
+              const analysis::Structure* sources) {
   auto trace = analysis::read_trace(trace_path);
   if (!trace) return refuse(trace.error());
   for (const std::string& remark : trace->remarks) complain(remark);
@@ -223,14 +284,50 @@ int write_map(const Options& options, const std::string& trace_path, const Serve
     complain("the second run, which looks into the server's objects: " + error->message);
     proposal->missing.push_back("offsets: " + error->message);
   }
+  if (sources != nullptr) {
+    analysis::add_source_evidence(
+        *proposal, analysis::join(*sources, *trace, analysis::find_objects(*trace)));
+  }
   if (auto error = write_file(*options.map, analysis::to_map_text(*proposal))) {
     return refuse(error->message);
   }
   return print(options.json ? dump(to_json(*proposal), 2) : to_text(*proposal, *options.map));
 }
 
+// Why the options on sources do not fit together; "": they do.
+std::string wrong_sources(const Options& options) {
+  if (!options.sources) {
+    if (options.structure) return "--structure shows what --sources names: give both";
+    if (!options.sources_under.empty()) return "--sources-under chooses of --sources: give both";
+    if (options.unseen) return "--unseen shows what of --sources was not seen: give both";
+    return {};
+  }
+  if (options.unseen && options.map) {
+    return "--unseen adds to the graph, which --write-map does not make: give one of them";
+  }
+  if (!options.structure) return {};
+  if (!options.server.empty() || !options.traces.empty()) {
+    return "--structure shows the sources alone: leave out the server or the recording";
+  }
+  if (options.map || options.dot || options.svg || options.html || options.operations_file ||
+      !options.operations.empty()) {
+    return "--structure shows the sources alone, as text or with --json";
+  }
+  return {};
+}
+
+int show_structure(const Options& options) {
+  auto structure = structure_of(*options.sources, options.sources_under);
+  if (!structure) return refuse(structure.error());
+  const int shown = print(options.json ? dump(analysis::to_json(*structure), 2)
+                                       : to_text(*structure, *options.sources));
+  return shown != kDone ? shown : structure->failures.empty() ? kDone : kFailed;
+}
+
 int discover(const Options& options) {
   const InterruptNotice notice;
+  if (const std::string wrong = wrong_sources(options); !wrong.empty()) return refuse(wrong);
+  if (options.structure) return show_structure(options);
   auto operations = operations_of(options);
   if (!operations) return refuse(operations.error());
   if (options.traces.empty() == options.server.empty()) {
@@ -249,6 +346,12 @@ int discover(const Options& options) {
   for (const auto& file : {options.dot, options.svg, options.html, options.map}) {
     if (!file) continue;
     if (auto error = why_not_writable(*file)) return refuse(error->message);
+  }
+  std::optional<analysis::Structure> sources;
+  if (options.sources) {
+    auto structure = structure_of(*options.sources, options.sources_under);
+    if (!structure) return refuse(structure.error());
+    sources = std::move(*structure);
   }
   auto work = WorkDirectory::make();
   if (!work) return refuse(work.error());
@@ -271,19 +374,23 @@ int discover(const Options& options) {
     good = tell_failures(options.loads, run->run) && run->failure.empty();
     paths.push_back(recording.trace_path);
   }
+  const analysis::Structure* known = sources ? &*sources : nullptr;
   if (options.map) {
-    const int written = write_map(options, paths[0], server.server.empty() ? nullptr : &server);
+    const int written =
+        write_map(options, paths[0], server.server.empty() ? nullptr : &server, known);
     return written != kDone ? written : good ? kDone : kFailed;
   }
-  std::vector<std::string> remarks;
-  auto graph = graph_of(paths[0], &remarks);
-  if (!graph) return refuse(graph.error());
+  auto findings = findings_of(paths[0], known, options.unseen);
+  if (!findings) return refuse(findings.error());
   if (paths.size() == 2) {
-    auto other = graph_of(paths[1], &remarks);
+    auto other = findings_of(paths[1], known, options.unseen);
     if (!other) return refuse(other.error());
-    *graph = analysis::compare(*graph, *other);
+    findings->graph = analysis::compare(findings->graph, other->graph);
+    findings->remarks.insert(findings->remarks.end(), other->remarks.begin(),
+                             other->remarks.end());
+    if (known != nullptr) keep_common(*findings->structure, *other->structure);
   }
-  const int shown = show(options, std::move(*graph), *operations, remarks);
+  const int shown = show(options, std::move(*findings), *operations);
   return shown != kDone ? shown : good ? kDone : kFailed;
 }
 
@@ -319,8 +426,23 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
       ->add_option("--write-map", options->map,
                    "Propose a join-point map and write it, with the evidence for each of its parts")
       ->type_name("FILE");
+  command
+      ->add_option("--sources", options->sources,
+                   "The compilation database of the server's sources: compile_commands.json, or "
+                   "the build directory that has it")
+      ->type_name("PATH");
+  command
+      ->add_option("--sources-under", options->sources_under,
+                   "Only translation units in this directory; may be given several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  command->add_flag("--unseen", options->unseen,
+                    "Add what the sources can come to and the run did not: functions that mention "
+                    "a lock, and the calls that lead to them");
+  command->add_flag("--structure", options->structure,
+                    "Show the classes, members and functions of the sources, and run nothing");
   command->add_flag("--json", options->json,
-                    "The graph, or the proposed map, as JSON instead of a summary");
+                    "The graph, the proposed map or the structure, as JSON instead of a summary");
   command->add_flag("--group", options->group,
                     "Run the server as a group of one replica, as its map says; otherwise without "
                     "any map");

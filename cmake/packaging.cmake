@@ -12,6 +12,10 @@ if(TARGET auxin)
   install(TARGETS auxin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
+if(TARGET auxin_structure)
+  install(TARGETS auxin_structure RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/auxin)
+endif()
+
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/maps/ DESTINATION ${CMAKE_INSTALL_DATADIR}/auxin/maps
         FILES_MATCHING PATTERN "*.toml")
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/auxin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -91,7 +95,8 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libunwind8)  # loaded at run time, privately
+# Loaded at run time: the first privately by libauxin.so, the others by who reads sources.
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libunwind8, libclang1-14, libclang-common-14-dev")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_RESOURCE_FILE_LICENSE ${CMAKE_SOURCE_DIR}/LICENSE)
 include(CPack)

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
 #include "analysis/locks/synchronisation_calls.h"
+#include "analysis/structure/ancestry.h"
 
 namespace auxin::analysis {
 namespace {
@@ -40,7 +42,10 @@ struct Sum {
 
 class Builder {
  public:
-  Builder(const Trace& trace, const TraceObjects& objects) : trace_(trace), objects_(objects) {}
+  Builder(const Trace& trace, const TraceObjects& objects, const StructureJoin* join)
+      : trace_(trace), objects_(objects), join_(join) {
+    if (join != nullptr) ancestry_.emplace(*join->structure);
+  }
 
   Graph build() {
     graph_.title = trace_.command;
@@ -97,8 +102,30 @@ class Builder {
     const auto [there, is_new] = functions_.emplace(std::pair(text, frame.object), 0);
     if (is_new) {
       there->second = node(NodeKind::kFunction, text, frame.object, class_of(frame.function));
+      if (join_ != nullptr) describe_function(graph_.nodes[there->second], frame_index);
     }
     return there->second;
+  }
+
+  void describe_function(Node& node, uint32_t frame) const {
+    const StructureFunction* function = join_->function(frame);
+    if (function == nullptr) return;
+    node.place = function->place;
+    if (function->class_key.empty()) return;
+    node.ancestors = ancestry_->of_class(function->class_key);
+    if (!node.ancestors.empty()) node.class_name = node.ancestors.front();
+  }
+
+  // A lock that is one member of a class is of that class, wherever it was made or used.
+  void describe_object(Node& node, uint32_t object) const {
+    const std::vector<std::string>& names = join_->of_object[object];
+    for (const std::string& name : names) {
+      node.declared.push_back(fmt::format("{} {}", name, ancestry_->place_of(name).text()));
+    }
+    if (names.size() != 1) return;
+    node.place = ancestry_->place_of(names[0]);
+    node.ancestors = ancestry_->of_object(names[0]);
+    node.class_name = names[0];
   }
 
   // The outermost function that is the program's own or a library's: what the thread is for.
@@ -143,6 +170,7 @@ class Builder {
     const uint64_t ordinal = ++ordinals_[base];
     there->second = node(kind, fmt::format("{} #{}", base, ordinal),
                          maker == nullptr ? "" : maker->object, base);
+    if (join_ != nullptr) describe_object(graph_.nodes[there->second], index);
     return there->second;
   }
 
@@ -224,6 +252,8 @@ class Builder {
 
   const Trace& trace_;
   const TraceObjects& objects_;
+  const StructureJoin* join_;  // null: the sources are not known
+  std::optional<Ancestry> ancestry_;
   Graph graph_;
   std::unordered_map<Deed, Sum, DeedHash> deeds_;
   std::map<std::pair<uint64_t, uint32_t>, uint64_t> operations_;  // (text, thread)
@@ -238,8 +268,8 @@ class Builder {
 
 }  // namespace
 
-Graph build_graph(const Trace& trace, const TraceObjects& objects) {
-  return Builder(trace, objects).build();
+Graph build_graph(const Trace& trace, const TraceObjects& objects, const StructureJoin* join) {
+  return Builder(trace, objects, join).build();
 }
 
 // The last "::" outside of angle brackets and parentheses divides.

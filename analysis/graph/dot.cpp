@@ -84,6 +84,13 @@ std::string label_of(const Node& node) {
   if (node.kind == NodeKind::kFunction && !node.library.empty() && node.library != node.name) {
     label += "\n" + node.library;
   }
+  if (node.declared.size() == 1) {
+    label += "\n" + node.declared.front();
+  } else if (!node.declared.empty()) {
+    label += fmt::format("\n{} or {} more", node.declared.front(), node.declared.size() - 1);
+  } else if (node.place.line != 0) {
+    label += "\n" + node.place.text();
+  }
   if (node.side == Side::kBoth && node.other_count > 0) {
     label += fmt::format("\n{} / {}", node.count, node.other_count);
   } else if (node.count + node.other_count > 0) {
@@ -97,7 +104,9 @@ const char* style_of(EdgeKind kind) {
   switch (kind) {
     case EdgeKind::kMakes: return "dashed";
     case EdgeKind::kSignals:
-    case EdgeKind::kServes: return "dotted";
+    case EdgeKind::kServes:
+    case EdgeKind::kMayCall:
+    case EdgeKind::kMayTake: return "dotted";
     default: return "solid";
   }
 }
@@ -136,7 +145,9 @@ std::string to_dot(const Graph& graph) {
     const bool plain = edge.kind == EdgeKind::kCalls || edge.kind == EdgeKind::kRuns;
     const std::string label =
         plain ? fmt::format("{}", edge.count + edge.other_count)
-              : fmt::format("{} {}", name_of(edge.kind), edge.count + edge.other_count);
+        : edge.count + edge.other_count == 0
+            ? name_of(edge.kind)
+            : fmt::format("{} {}", name_of(edge.kind), edge.count + edge.other_count);
     text += fmt::format("  n{} -> n{} [label={}, style={}, penwidth={:.2f}, color=\"{}\"];\n",
                         edge.from, edge.to, dot_string(label), style_of(edge.kind),
                         0.5 + 2.5 * weight, color);
@@ -161,6 +172,11 @@ nlohmann::ordered_json to_json(const Graph& graph) {
                      {"ordered", node.ordered},
                      {"side", name_of(node.side)},
                      {"other_count", node.other_count}});
+    if (node.place.line != 0) {
+      nodes.back()["place"] = {{"file", node.place.file}, {"line", node.place.line}};
+    }
+    if (!node.declared.empty()) nodes.back()["declared"] = node.declared;
+    if (!node.ancestors.empty()) nodes.back()["ancestors"] = node.ancestors;
   }
   for (const Edge& edge : graph.edges) {
     edges.push_back({{"from", edge.from},

@@ -9,7 +9,8 @@ namespace {
 constexpr const char* kNodeKinds[] = {"thread",    "function",   "lock",
                                       "condition", "connection", "operation"};
 constexpr const char* kEdgeKinds[] = {"runs",  "calls",    "takes", "signals",
-                                      "makes", "receives", "sends", "serves"};
+                                      "makes", "receives", "sends", "serves",
+                                      "may-call", "may-take"};
 
 template <class Kind, size_t kCount>
 bool parse_in(std::string_view text, const char* const (&names)[kCount], Kind* kind) {

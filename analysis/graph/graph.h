@@ -18,11 +18,14 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/structure/place.h"
+
 namespace auxin::analysis {
 
 enum class NodeKind : uint8_t { kThread, kFunction, kLock, kCondition, kConnection, kOperation };
 enum class EdgeKind : uint8_t {
-  kRuns, kCalls, kTakes, kSignals, kMakes, kReceives, kSends, kServes
+  kRuns, kCalls, kTakes, kSignals, kMakes, kReceives, kSends, kServes,
+  kMayCall, kMayTake  // the sources say so, and the run did not come by it
 };
 
 const char* name_of(NodeKind kind);
@@ -44,6 +47,11 @@ struct Node {
   uint64_t intercepted = 0;
   Side side = Side::kBoth;
   uint64_t other_count = 0;  // in the second recording, where two are compared
+
+  // Where the sources are known (structure/join.h):
+  Place place;                         // function: where it is defined; lock: declared
+  std::vector<std::string> declared;   // lock, condition: the members or variables it can be
+  std::vector<std::string> ancestors;  // its class, or its member's, and what that derives from
 };
 
 struct Edge {

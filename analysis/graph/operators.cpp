@@ -24,6 +24,10 @@ bool matches_node(const Node& node, std::string_view pattern) {
   };
   if (pattern.starts_with("library:")) return after("library:", node.library);
   if (pattern.starts_with("class:")) return after("class:", node.class_name);
+  if (pattern.starts_with("derived:")) {
+    return std::any_of(node.ancestors.begin(), node.ancestors.end(),
+                       [&](const std::string& name) { return after("derived:", name); });
+  }
   if (pattern.starts_with("kind:")) return after("kind:", name_of(node.kind));
   return after("", node.name);
 }
@@ -129,6 +133,12 @@ Graph keep(const Graph& graph, const Marks& marks, bool bridged) {
   return kept;
 }
 
+void add_new(std::vector<std::string>& to, const std::vector<std::string>& from) {
+  for (const std::string& each : from) {
+    if (std::find(to.begin(), to.end(), each) == to.end()) to.push_back(each);
+  }
+}
+
 // Merges the nodes with the same `group`; a node's own number: it stays alone.
 Graph merge(const Graph& graph, const std::vector<uint32_t>& group,
             const std::function<void(Node&, const std::vector<uint32_t>&)>& name) {
@@ -149,6 +159,9 @@ Graph merge(const Graph& graph, const std::vector<uint32_t>& group,
       node.other_count += other.other_count;
       if (node.side != other.side) node.side = Side::kBoth;
       if (node.library != other.library) node.library.clear();
+      if (node.place != other.place) node.place = {};
+      if (node.ancestors != other.ancestors) node.ancestors.clear();
+      add_new(node.declared, other.declared);
     }
     if (nodes.size() > 1) name(node, nodes);
     for (const uint32_t each : nodes) number[each] = static_cast<uint32_t>(merged.nodes.size());
@@ -202,7 +215,7 @@ Result<Graph> edges(const Operation& operation, Graph graph) {
     EdgeKind kind{};
     if (!parse(argument, &kind)) {
       return Error{fmt::format("edges: there is no kind '{}'; runs, calls, takes, signals, makes, "
-                               "receives, sends, serves",
+                               "receives, sends, serves, may-call, may-take",
                                argument)};
     }
     kinds.insert(kind);
@@ -519,7 +532,8 @@ const char* const kOperatorsHelp =
     "  filter PATTERN...    only what matches; calls through the rest are bridged\n"
     "  without PATTERN...   all but what matches, bridged in the same way\n"
     "  nodes KIND...        thread, function, lock, condition, connection, operation\n"
-    "  edges KIND...        runs, calls, takes, signals, makes, receives, sends, serves\n"
+    "  edges KIND...        runs, calls, takes, signals, makes, receives, sends, serves,\n"
+    "                       may-call, may-take\n"
     "  from PATTERN         what matches and all that can be reached from there\n"
     "  to PATTERN           what matches and all that leads there\n"
     "  focus PATTERN [N]    what matches and what is at most N edges away (1)\n"
@@ -528,6 +542,6 @@ const char* const kOperatorsHelp =
     "  collapse             chains of functions that only call each other become one\n"
     "  top N                the N nodes with the most calls\n"
     "A PATTERN (with * and ?) is held against names; library:, class: and kind: before it\n"
-    "against these.";
+    "against these; with --sources, derived: against a class and all that it derives from.";
 
 }  // namespace auxin::analysis

@@ -16,7 +16,8 @@
 //   top N                 the N nodes with the most calls
 //
 // A PATTERN knows * and ?, and is held against a node's name; "library:…", "class:…" and "kind:…"
-// against these. Names with blanks are quoted: 'a b'.
+// against these; where the sources are known, "derived:…" against its class, or its member's, and
+// what that derives from. Names with blanks are quoted: 'a b'.
 //
 // Source: CosmOpen's graph manipulation operators (paper 004, slide 39).
 #pragma once

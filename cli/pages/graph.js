@@ -6,6 +6,12 @@ const compared = data.nodes.some((node) => node.side !== "both" || node.other_co
 const kSides = { both: "both", first: "the first only", second: "the second only" };
 const kMostNeighbours = 40;
 
+// "account.cpp:41"; "" of no place.
+function place_text(place) {
+  if (place === undefined) return "";
+  return `${place.file.slice(place.file.lastIndexOf("/") + 1)}:${place.line}`;
+}
+
 // The first line of a collapsed chain's name stands for it.
 function node_name(node) {
   const lines = node.name.split("\n");
@@ -30,6 +36,9 @@ function node_content(node) {
       ["Kind", node.kind],
       ["Library", node.library],
       ["Class", node.class],
+      ["Source", place_text(node.place)],
+      ["Declared as", (node.declared ?? []).join(", ")],
+      ["Derives from", (node.ancestors ?? []).slice(1).join(", ")],
       ["Stands for", node.members > 1 ? counted(node.members, "thing") : ""],
       [
         "Calls",
@@ -64,6 +73,20 @@ function show_overview() {
         ...[...kinds]
           .filter(([kind]) => !["thread", "function", "lock"].includes(kind))
           .map(([kind, count]) => [`${kind[0].toUpperCase()}${kind.slice(1)}s`, number(count)]),
+        [
+          "Sources",
+          data.structure === null
+            ? ""
+            : `${counted(data.structure.units, "translation unit")}; ` +
+              `${number(data.structure.recorded_functions)} of ` +
+              `${counted(data.structure.functions, "function")} on a recorded path`,
+        ],
+        [
+          "Never seen",
+          (data.structure?.unseen_objects ?? [])
+            .map((object) => `${object.name} (${place_text(object.place)})`)
+            .join(", "),
+        ],
         [
           "Operators",
           data.operations.length === 0
@@ -192,6 +215,15 @@ function show_tables() {
           text("kind", "Kind"),
           text("library", "Library"),
           text("class", "Class"),
+          ...(data.structure === null
+            ? []
+            : [
+                {
+                  key: "source",
+                  label: "Source",
+                  value: (node) => (node.declared ?? [place_text(node.place)]).join(", "),
+                },
+              ]),
           count("members", "Stands for"),
           count("count", "Calls"),
           ...sides,
@@ -219,6 +251,35 @@ function show_tables() {
       }),
     },
   ];
+  if (data.structure !== null) {
+    entries.push({
+      name: "unseen",
+      label: "Not seen",
+      panel: sortable_table({
+        name: "unseen",
+        rows: data.structure.unseen_uses,
+        filter: "Filter what was not seen",
+        empty: "Every use of a lock that the sources can come to was seen.",
+        sort: { key: "function", down: false },
+        columns: [
+          text("function", "Function"),
+          text("object", "Uses"),
+          { key: "place", label: "Source", value: (use) => place_text(use.place) },
+          {
+            key: "called_by",
+            label: "Called by",
+            value: (use) => use.called_by.join(" → "),
+          },
+          {
+            key: "recorded",
+            label: "In the recording",
+            title: "Whether the function itself is on the path of a recorded call",
+            value: (use) => (use.recorded ? "on a path" : "nowhere"),
+          },
+        ],
+      }),
+    });
+  }
   by_id("panels").append(...entries.map(({ panel }) => panel));
   tabs(by_id("tabs"), entries);
 }

@@ -61,9 +61,10 @@ std::string_view drawing_in(std::string_view svg) {
 
 std::string graph_page(const Graph& graph, const GraphPicture& picture,
                        const std::vector<analysis::Operation>& operations,
-                       const std::vector<std::string>& remarks) {
+                       const std::vector<std::string>& remarks, const Json& structure) {
   Json data = analysis::to_json(graph);
   data["remarks"] = remarks;
+  data["structure"] = structure;
   data["operations"] = Json::array();
   for (const analysis::Operation& operation : operations) {
     data["operations"].push_back(text_of(operation));

@@ -4,6 +4,7 @@
 // as tables.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,11 @@ struct GraphPicture {
   std::string missing;  // why there is none; `svg` is empty then
 };
 
-// `remarks`: of the recordings. `operations`: what made `graph` of what was recorded.
+// `remarks`: of the recordings. `operations`: what made `graph` of what was recorded. `structure`:
+// what its sources say beside it; null: they are not known.
 std::string graph_page(const analysis::Graph& graph, const GraphPicture& picture,
                        const std::vector<analysis::Operation>& operations,
-                       const std::vector<std::string>& remarks);
+                       const std::vector<std::string>& remarks,
+                       const nlohmann::ordered_json& structure);
 
 }  // namespace auxin::cli

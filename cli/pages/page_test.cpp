@@ -74,7 +74,8 @@ TEST(Page, AHostileGraphLeavesOneElementOfDataAndOneScript) {
   graph.nodes.resize(1);
   graph.nodes[0].name = kHostile;
   GraphPicture picture{graph, std::string("<?xml ?><svg>") + kHostile + "</svg>", ""};
-  const std::string page = graph_page(graph, picture, {{"filter", {kHostile}}}, {kHostile});
+  const std::string page =
+      graph_page(graph, picture, {{"filter", {kHostile}}}, {kHostile}, nullptr);
   EXPECT_EQ(times(page, "</script"), 2u);
   EXPECT_EQ(times(page, "<img"), 0u);
   EXPECT_EQ(data_of(page)["nodes"][0]["name"], kHostile);
@@ -91,8 +92,8 @@ TEST(Page, APicturesNodesAreNamedByTheirNumberInTheGraph) {
   picture.part.nodes = {graph.nodes[3], graph.nodes[1], graph.nodes[2]};
   picture.part.edges.resize(1);
   picture.part.edges[0].from = 2;
-  const Json data =
-      data_of(graph_page(graph, picture, {{"filter", {"a b", "c"}}, {"collapse", {}}}, {}));
+  const std::vector<analysis::Operation> operations = {{"filter", {"a b", "c"}}, {"collapse", {}}};
+  const Json data = data_of(graph_page(graph, picture, operations, {}, nullptr));
   EXPECT_EQ(data["picture"]["nodes"], (Json{3, 1, 2}));
   EXPECT_EQ(data["picture"]["edges"], (Json{{2, 0}}));
   EXPECT_EQ(data["operations"], (Json{"filter 'a b' c", "collapse"}));

@@ -33,6 +33,13 @@ class RecordingCase(unittest.TestCase):
         return subprocess.run([paths.program("auxin"), *map(str, words)], capture_output=True,
                               text=True, timeout=timeout_s)
 
+    def refused(self, *words):
+        done = self.auxin(*words)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertTrue(done.stderr.startswith("auxin: "), done.stderr)
+        return done.stderr
+
     def locks(self, *words):
         done = self.auxin("locks", "--json", *words)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -223,13 +230,6 @@ class RunningGroupTest(RecordingCase):
 class BadInputTest(RecordingCase):
     """What goes wrong is one clear sentence; what was recorded is kept."""
     timeout_s = 120
-
-    def refused(self, *words):
-        done = self.auxin(*words)
-        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
-        self.assertEqual(done.stdout, "")
-        self.assertTrue(done.stderr.startswith("auxin: "), done.stderr)
-        return done.stderr
 
     def test_a_server_that_never_gets_a_request(self):
         report = self.locks("--load", "true", *self.server())

@@ -175,6 +175,39 @@ class GraphPageTest(page_case.PageCase):
             self.assert_nothing_outside(page, width)
 
 
+class SourcesPageTest(page_case.PageCase):
+    """The page beside sources: members, places, and what the run did not come by."""
+
+    def test_it_says_what_the_sources_say(self):
+        port = paths.free_port()
+        path = self.directory / "sources.html"
+        (self.directory / "compile_commands.json").write_text(json.dumps([
+            {"directory": str(paths.ROOT), "file": f"corba_demo/{name}.cpp", "command":
+             f"c++ -std=c++20 -isystem {paths.build_dir()}/corba_demo/stubs -c {name}.cpp"}
+            for name in ("account", "teller", "order_queue", "bank_server")]))
+        done = self.auxin("discover", "--json", "--html", path, "--unseen", "--sources",
+                          self.directory, "--op", "filter derived:bank::* kind:thread", "--load",
+                          self.load(port, "deposit"), *self.bank(port))
+        graph = json.loads(done.stdout)
+        page = self.open(path)
+        self.assertIn("4 translation units", self.texts(page, "#about")[0])
+        self.assertIn("bank::TellerServant::random_mutex_ (teller.h:",
+                      self.texts(page, "#about")[0])
+        member = r"bank::AccountServant::mutex_ account\.h:\d+"
+        self.assertRegex("\n".join(self.column(page, "nodes", "Source")), member)
+        self.type_into(page, "#graph-search", "AccountServant::withdraw")
+        self.click_on(page, "#graph-next")
+        self.assertRegex(self.texts(page, "#graph-node .node-card")[0], r"account\.cpp:\d+")
+        self.click_on(page, "#tab-unseen")
+        self.assertIn("bank::AccountServant::withdraw", self.column(page, "unseen", "Function"))
+        self.assertEqual(len(self.column(page, "unseen", "Function")),
+                         min(50, len(graph["structure"]["unseen_uses"])))
+        for width in (1280, 400):
+            page.resize(width)
+            page.settle()
+            self.assert_nothing_outside(page, width)
+
+
 class OddGraphPagesTest(page_case.PageCase):
     def test_names_that_look_like_markup_stay_text(self):
         port = paths.free_port()
