@@ -166,6 +166,20 @@ class ReplayTest(VerifyCase):
             self.assertRegex(done.stdout, expected)
 
 
+class EndpointTest(VerifyCase):
+    def test_a_name_of_a_unix_domain_socket_is_not_missed(self):
+        """A rehearsal makes no such name, and the ORB wants to say who may connect to it."""
+        known = known_servers.server("correct")
+        words, environment = self.command(known, "pool", "--schedules", 2, "--no-minimal")
+        words += ["-ORBendPoint", "giop:tcp:127.0.0.1:", "-ORBendPoint", "giop:unix:"]
+        done = subprocess.run(words, env={**environment, "ORBunixTransportDirectory":
+                                          f"{self.directory}/unix"},
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["sufficient"]["agreed"], 2, done.stdout)
+        self.assertTrue(os.listdir(f"{self.directory}/unix"), "the leader had one")
+
+
 class StateTest(VerifyCase):
     def test_is_read_alone_after_the_loads(self):
         known = known_servers.server("correct")
