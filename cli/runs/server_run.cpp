@@ -107,13 +107,15 @@ InterruptNotice::InterruptNotice() {
   interrupt_seen.store(false);
   struct sigaction action = {};
   action.sa_handler = note_interrupt;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], &action, &before_[i]);
+    // Of nohup(1): the end of the terminal is not the end of the command.
+    if (kSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN) signal(SIGHUP, SIG_IGN);
+  }
 }
 
 InterruptNotice::~InterruptNotice() {
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
 }
 
 bool InterruptNotice::interrupted() { return interrupt_seen.load(); }

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "analysis/trace/reader.h"
 #include "cli/runs/work_directory.h"
+#include "cli/shell_words.h"
 #include "cli/verify/base_run.h"
 #include "cli/verify/explanation.h"
 #include "cli/verify/failure.h"
@@ -30,17 +32,11 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-std::string words(const std::vector<std::string>& all) {
-  std::string text;
-  for (const std::string& word : all) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 class Verification {
  public:
   Verification(const VerifyPlan& plan, const std::string& directory, Rehearsals rehearsals)
       : plan_(plan), directory_(directory), rehearsals_(std::move(rehearsals)) {
-    report_.server = words(plan.server);
+    report_.server = shell_words(plan.server);
     report_.seed = plan.seed;
   }
 
@@ -192,7 +188,7 @@ class Verification {
     if (report_.failures.empty() && !plan_.keep.empty()) {
       auto kept = keep_failure(plan_.keep, plan_.server, base, failure, one.trace_path);
       report_.kept = kept ? plan_.keep : std::string();
-      if (!kept) tell(kept.error());
+      report_.not_kept = kept ? std::string() : kept.error();
     }
     if (one.end == RehearsalEnd::kStalled) look_for_open_pairs(one.trace_path, behaviour);
     if (one.end == RehearsalEnd::kDiverged || one.end == RehearsalEnd::kCrashed) {
@@ -303,6 +299,13 @@ Result<VerifyReport> replay_kept(const std::string& directory, const VerifyPlan&
   if (!work) return Error{work.error()};
   auto kept = load_kept_failure(directory);
   if (!kept) return Error{kept.error()};
+  // The words of the server may name files below the directory where it was run.
+  std::error_code error;
+  std::filesystem::current_path(kept->working_directory, error);
+  if (error) {
+    return Error{fmt::format("{}: can't be gone to: {}; the server was run there",
+                             kept->working_directory, error.message())};
+  }
   VerifyPlan own = plan;
   own.server = kept->server;
   own.keep.clear();

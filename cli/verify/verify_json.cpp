@@ -95,6 +95,7 @@ Json to_json(const VerifyReport& report) {
                    {"data_race", why.cause == Cause::kDataRace},
                    {"value", why.cause == Cause::kValue}};
   if (!report.kept.empty()) json["kept"] = report.kept;
+  if (!report.not_kept.empty()) json["not_kept"] = report.not_kept;
   return json;
 }
 

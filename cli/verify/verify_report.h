@@ -77,6 +77,7 @@ struct VerifyReport {
   bool minimal_tried = false;
   std::vector<TriedLock> locks;
   std::string kept;                    // where the failure is kept; "": it is not
+  std::string not_kept;                // why not, although it was asked for
 
   bool sufficient() const { return diverged == 0 && crashed == 0 && (stalled == 0 || !closed()); }
   bool closed() const { return open_pairs.empty(); }

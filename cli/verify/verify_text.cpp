@@ -3,6 +3,7 @@
 // A verification's report for a terminal.
 #include <fmt/format.h>
 
+#include "cli/shell_words.h"
 #include "cli/text_table.h"
 #include "cli/verify/verify_report.h"
 
@@ -50,8 +51,10 @@ std::string sufficient_text(const VerifyReport& report) {
     text += fmt::format("    replay: auxin verify --replay {} … -- {}\n", first.name(),
                         report.server);
     if (!report.kept.empty()) {
-      text += fmt::format("    on the same log: auxin verify --replay {}\n", report.kept);
+      text += fmt::format("    on the same log: auxin verify --replay {}\n",
+                          shell_word(report.kept));
     }
+    if (!report.not_kept.empty()) text += fmt::format("    not kept: {}\n", report.not_kept);
   }
   return text;
 }
