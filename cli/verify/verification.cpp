@@ -60,6 +60,7 @@ class Verification {
     report_.base_runs = 1;
     report_.requests = kept.base.requests;
     report_.open_pairs = analysis::find_open_pairs(base->trace, base->behaviour);
+    report_.unsupported = unsupported_lines(base->trace);
     Explainer explainer;
     for (uint64_t turn = 0; turn < kReplays * kReplayedBases && report_.failures.empty(); ++turn) {
       auto done = rehearse(kept.base, kept.seed, 1, *base, &explainer);
@@ -130,6 +131,7 @@ class Verification {
     tell(fmt::format("base run {}: {} requests in {:.1f} s", report_.base_runs, base->requests,
                      base->load_s));
     merge_open_pairs(analysis::find_open_pairs(behaviour->trace, behaviour->behaviour));
+    report_.unsupported = unsupported_lines(behaviour->trace);
     if (selected_.empty()) {
       selected_ = analysis::find_selected_locks(behaviour->trace, behaviour->behaviour);
     }

@@ -94,6 +94,7 @@ Json to_json(const VerifyReport& report) {
   json["sound"] = {{"holds", report.sound()},
                    {"data_race", why.cause == Cause::kDataRace},
                    {"value", why.cause == Cause::kValue}};
+  add_unsupported(json, report.unsupported);
   if (!report.kept.empty()) json["kept"] = report.kept;
   if (!report.not_kept.empty()) json["not_kept"] = report.not_kept;
   return json;

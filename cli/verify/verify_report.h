@@ -10,6 +10,7 @@
 #include "analysis/verify/open_pairs.h"
 #include "analysis/verify/selected_locks.h"
 #include "cli/report_json.h"
+#include "cli/unsupported_lines.h"
 #include "cli/verify/rehearsals.h"
 
 namespace auxin::cli {
@@ -77,6 +78,7 @@ struct VerifyReport {
   bool minimal_tried = false;
   std::vector<TriedLock> locks;
   std::string kept;                    // where the failure is kept; "": it is not
+  std::vector<UnsupportedLine> unsupported;  // what the server uses that no lock's order settles
   std::string not_kept;                // why not, although it was asked for
 
   bool sufficient() const { return diverged == 0 && crashed == 0 && (stalled == 0 || !closed()); }

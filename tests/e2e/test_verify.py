@@ -76,6 +76,8 @@ class KnownServersTest(VerifyCase):
         self.assertTrue(report["closed"]["stalls_explained"], said)
         self.assertEqual(report["sound"]["data_race"], told["data_race"], said)
         self.assertEqual(report["sound"]["value"], "value" in told, said)
+        self.assertEqual({row["use"] for row in report["unsupported_uses"]},
+                         {told["unsupported"]} if "unsupported" in told else set(), said)
         if told["sufficient"]:
             self.check_locks(told, report, said)
         else:
