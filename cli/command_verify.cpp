@@ -29,6 +29,7 @@ namespace {
 struct Options {
   VerifyPlan plan;
   std::optional<std::string> replay;
+  std::optional<uint64_t> per_run;
   bool json = false, no_minimal = false, quiet = false;
 };
 
@@ -55,8 +56,16 @@ int tell(const Options& options, const VerifyReport& report) {
   return report.fine() ? kDone : kFailed;
 }
 
+// What overlaps in one base run need not in another: a few schedules are shared out too, but no
+// fewer to each than run side by side.
+uint64_t shared_out(const VerifyPlan& plan) {
+  return std::clamp<uint64_t>(plan.schedules / 4, static_cast<uint64_t>(plan.jobs),
+                              kMostSchedulesPerBase);
+}
+
 int verify(Options options) {
   VerifyPlan& plan = options.plan;
+  plan.schedules_per_base = options.per_run.value_or(shared_out(plan));
   plan.minimal = !options.no_minimal;
   plan.mute = options.quiet;
   if (!options.quiet) plan.progress = complain;
@@ -111,8 +120,9 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, kMostTurns));
   command
-      ->add_option("--per-run", plan.schedules_per_base,
-                   "How many of them on the log of one base run (default: 25)")
+      ->add_option("--per-run", options->per_run,
+                   "How many of them on the log of one base run (default: a quarter, at most "
+                   "25)")
       ->type_name("N")
       ->check(CLI::Range(uint64_t{1}, kMostTurns));
   command->add_option("--seed", plan.seed, "Of the first base run and schedule (default: 1)")

@@ -160,7 +160,8 @@ class Verification {
       if (one.end != RehearsalEnd::kAgreed) {
         note_failure(one, base, behaviour, explainer);
       } else if (!one.trace_path.empty()) {
-        explainer->add_agreed(one.trace_path, behaviour);
+        auto trace = analysis::read_trace(one.trace_path);
+        if (trace) explainer->add_agreed(find_harmless(*trace, behaviour));
       }
       rehearsals_.keep_all_traces(explainer->count() > 0 &&
                                   explainer->agreed_count() < kComparedAgreements);
@@ -194,7 +195,12 @@ class Verification {
     }
     if (one.end == RehearsalEnd::kStalled) look_for_open_pairs(one.trace_path, behaviour);
     if (one.end == RehearsalEnd::kDiverged || one.end == RehearsalEnd::kCrashed) {
-      explainer->add(failure, one.trace_path, behaviour);
+      auto trace = analysis::read_trace(one.trace_path);
+      if (trace) {
+        explainer->add(find_evidence(failure, *trace, behaviour));
+      } else {
+        explainer->add_unknown();
+      }
     }
     report_.failures.push_back(failure);
   }

@@ -81,7 +81,8 @@ Json to_json(const VerifyReport& report) {
   json["explanation"] = nullptr;
   if (!why.sentence.empty()) {
     json["explanation"] = {{"cause", name_of(why.cause)}, {"functions", why.functions},
-                           {"lock", why.lock_kind},       {"call", why.call},
+                           {"other_pairs", why.others},   {"lock", why.lock_kind},
+                           {"call", why.call},
                            {"seen_in", why.seen},         {"failures", why.of},
                            {"text", why.sentence}};
   }

@@ -26,6 +26,7 @@ enum class Cause : uint8_t {
 struct Explanation {
   Cause cause = Cause::kUnknown;
   std::vector<std::string> functions;  // kLock, kDataRace: the two; kValue: the one that replied
+  std::vector<std::vector<std::string>> others;  // kDataRace: pairs that are suspicious too
   std::string lock_kind;               // kLock
   std::string call;                    // kValue: the call that gave it; "": not known
   uint64_t seen = 0, of = 0;           // in how many of the failures that were looked at
