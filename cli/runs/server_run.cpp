@@ -186,7 +186,7 @@ std::optional<Error> ServerRun::wait_until_it_serves(const std::function<void()>
                               : listens_since || any_listens(tree);
       if (serves && !listens_since) listens_since = now;
       const uint64_t now_used = processor_time(tree);
-      if (now_used != used || !quiet_since) quiet_since = now;
+      if (now_used != used || !quiet_since || any_wants_processor(tree)) quiet_since = now;
       used = now_used;
       const bool quiet = now - *quiet_since >= kQuiet;
       if (listens_since && (quiet || now - *listens_since > kQuietPatience)) return std::nullopt;
