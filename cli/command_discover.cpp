@@ -25,6 +25,7 @@
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
 #include "cli/map_proposal.h"
+#include "cli/number_checks.h"
 #include "cli/pages/graph_page.h"
 #include "cli/report_json.h"
 #include "cli/runs/recorded_run.h"
@@ -450,7 +451,7 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
       ->add_option("--ready-timeout", options->ready_timeout_s,
                    "Seconds that the server may take until it listens (default: 60)")
       ->type_name("S")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostSeconds));
   command->formatter(std::make_shared<ServerHelp>("discover"));
   command->footer(std::string("Words after -- are a server, which is run once and recorded.\n\n") +
                   analysis::kOperatorsHelp);

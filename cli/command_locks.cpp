@@ -14,6 +14,7 @@
 #include "analysis/locks/lock_report_json.h"
 #include "analysis/trace/reader.h"
 #include "cli/command.h"
+#include "cli/number_checks.h"
 #include "cli/cost_report_text.h"
 #include "cli/group_report.h"
 #include "cli/lock_report_text.h"
@@ -227,7 +228,7 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
                    "How long to watch the leader of the group NAME; 0: only tell what was counted "
                    "(default: 1)")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, double{kMostSeconds}));
   command->add_option("--trace", options->trace, "A recording, as --record keeps it")
       ->type_name("FILE");
   command
@@ -248,16 +249,18 @@ void add_locks_command(CLI::App& app, const std::vector<std::string>& server, Ac
   command
       ->add_option("--warm-up", options->warm_up,
                    "The first requests of each thread that count as warm-up (default: 3)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number());
   command
       ->add_option("--paths", options->paths,
                    "How many call paths to list; 0: all (default: 20)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number());
   command
       ->add_option("--ready-timeout", options->ready_timeout_s,
                    "Seconds that the server may take until it listens (default: 60)")
       ->type_name("S")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostSeconds));
   command
       ->add_option("--state-dir", options->state_root,
                    "Where the groups keep their state (default: where they are found)")

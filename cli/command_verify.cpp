@@ -3,6 +3,7 @@
 // auxin verify: whether the ordered locks are enough, which of them are needed, whether the set is
 // closed, and whether the server is sound below them.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,10 +15,12 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/number_checks.h"
 #include "cli/report_json.h"
 #include "cli/runs/run_messages.h"
 #include "cli/runs/server_run.h"
 #include "cli/server_help.h"
+#include "cli/verify/kept_failure.h"
 #include "cli/verify/verification.h"
 
 namespace auxin::cli {
@@ -26,6 +29,7 @@ namespace {
 struct Options {
   VerifyPlan plan;
   std::optional<std::string> replay;
+  std::optional<uint64_t> per_run;
   bool json = false, no_minimal = false, quiet = false;
 };
 
@@ -52,8 +56,16 @@ int tell(const Options& options, const VerifyReport& report) {
   return report.fine() ? kDone : kFailed;
 }
 
+// What overlaps in one base run need not in another: a few schedules are shared out too, but no
+// fewer to each than run side by side.
+uint64_t shared_out(const VerifyPlan& plan) {
+  return std::clamp<uint64_t>(plan.schedules / 4, static_cast<uint64_t>(plan.jobs),
+                              kMostSchedulesPerBase);
+}
+
 int verify(Options options) {
   VerifyPlan& plan = options.plan;
+  plan.schedules_per_base = options.per_run.value_or(shared_out(plan));
   plan.minimal = !options.no_minimal;
   plan.mute = options.quiet;
   if (!options.quiet) plan.progress = complain;
@@ -79,7 +91,9 @@ int verify(Options options) {
     plan.only_base = base;
     plan.only_seed = seed;
   }
+  if (auto ready = prepare_kept_failure(plan.keep); !ready) return refuse(ready.error());
   auto report = verify_server(plan);
+  if (!plan.keep.empty()) rmdir(plan.keep.c_str());  // if nothing was kept in it
   return report ? tell(options, *report) : refuse(report.error());
 }
 
@@ -104,14 +118,16 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
       ->add_option("--schedules", plan.schedules,
                    "How many to try, and at most so many without each lock (default: 100)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(uint64_t{1}, kMostTurns));
   command
-      ->add_option("--per-run", plan.schedules_per_base,
-                   "How many of them on the log of one base run (default: 25)")
+      ->add_option("--per-run", options->per_run,
+                   "How many of them on the log of one base run (default: a quarter, at most "
+                   "25)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(uint64_t{1}, kMostTurns));
   command->add_option("--seed", plan.seed, "Of the first base run and schedule (default: 1)")
-      ->type_name("S");
+      ->type_name("S")
+      ->check(whole_number());
   command
       ->add_option("--jobs", plan.jobs,
                    fmt::format("How many rehearsals run side by side, 1 to {} (default: twice the "
@@ -123,7 +139,7 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
       ->add_option("--stall", plan.stall_s,
                    "Seconds after which a replica that does not move stands still (default: 3)")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(0.1, double{kMostSeconds}));
   command->add_flag("--no-minimal", options->no_minimal, "Do not try without each lock");
   command->add_option("--keep", plan.keep, "Keep the first failure there, to be replayed")
       ->type_name("DIR");
@@ -141,7 +157,7 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
       ->add_option("--ready-timeout", plan.ready_timeout_s,
                    "Seconds that the server may take until it listens (default: 60)")
       ->type_name("S")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostSeconds));
   command->add_flag("--json", options->json, "As JSON");
   command->add_flag("--quiet", options->quiet,
                     "Say nothing on the way, and let server and loads print nothing");

@@ -126,6 +126,9 @@ int ThreadFacet::join(pthread_t thread, void** value, const Deadline& deadline, 
 // ---- DescriptorFacet ----------------------------------------------------------------------------
 
 int DescriptorFacet::unlink(const char* path, CallSite) { return real().unlink(path); }
+int DescriptorFacet::chmod(const char* path, mode_t mode, CallSite) {
+  return real().chmod(path, mode);
+}
 
 int DescriptorFacet::bind(int fd, const sockaddr* address, socklen_t length, CallSite) {
   return real().bind(fd, address, length);

@@ -149,6 +149,8 @@ class DescriptorFacet {
 
   // Before a server binds a Unix-domain socket it removes what may be left under the name.
   virtual int unlink(const char* path, CallSite site);
+  // And afterwards it sets who may connect to it.
+  virtual int chmod(const char* path, mode_t mode, CallSite site);
 
   // write, writev and the like on descriptors 1 and 2, or on a file that is opened for writing.
   virtual ssize_t write_standard(int fd, const iovec* parts, int count);

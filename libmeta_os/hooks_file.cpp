@@ -114,6 +114,11 @@ int hook::unlink(const char* path) {
   return facets.descriptors->unlink(path, AUXIN_CALL_SITE);
 }
 
+int hook::chmod(const char* path, mode_t mode) {
+  if (facets.descriptors == nullptr || at_meta_level()) return real().chmod(path, mode);
+  return facets.descriptors->chmod(path, mode, AUXIN_CALL_SITE);
+}
+
 FILE* hook::fopen(const char* path, const char* mode) {
   return opened(real().fopen(path, mode), path, mode, AUXIN_CALL_SITE);
 }

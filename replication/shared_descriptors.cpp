@@ -82,6 +82,15 @@ void mark_polled(os::MetaSocket* socket) {
   }
 }
 
+// The middleware deals with the name of a socket that replicas share, which the leader has made. In
+// a rehearsal there is no such name any more.
+bool leaves_name_to_leader(os::CallSite site) {
+  if (replica->leads()) return false;
+  const os::Module* module = os::module_of(site.address);
+  return module != nullptr &&
+         map_classification().kind_of(module->name) == ModuleKind::kInfrastructure;
+}
+
 }  // namespace
 
 int SharedDescriptors::bind(int fd, const sockaddr* address, socklen_t length, os::CallSite site) {
@@ -105,11 +114,12 @@ int SharedDescriptors::bind(int fd, const sockaddr* address, socklen_t length, o
 
 int SharedDescriptors::unlink(const char* path, os::CallSite site) {
   os::MetaLevel meta;
-  const os::Module* module = os::module_of(site.address);
-  if (replica->leads() || module == nullptr ||
-      map_classification().kind_of(module->name) != ModuleKind::kInfrastructure)
-    return os::real().unlink(path);
-  return 0;
+  return leaves_name_to_leader(site) ? 0 : os::real().unlink(path);
+}
+
+int SharedDescriptors::chmod(const char* path, mode_t mode, os::CallSite site) {
+  os::MetaLevel meta;
+  return leaves_name_to_leader(site) ? 0 : os::real().chmod(path, mode);
 }
 
 int SharedDescriptors::listen(int fd, int backlog, os::CallSite) {

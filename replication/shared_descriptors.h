@@ -20,6 +20,7 @@ class SharedDescriptors final : public os::DescriptorFacet {
   int listen(int fd, int backlog, os::CallSite site) override;
   int connect(int fd, const sockaddr* address, socklen_t length, os::CallSite site) override;
   int unlink(const char* path, os::CallSite site) override;
+  int chmod(const char* path, mode_t mode, os::CallSite site) override;
   bool takes_polls() const override;
   int poll(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) override;
 

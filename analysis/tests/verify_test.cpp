@@ -175,6 +175,18 @@ TEST(Neighbours, OneOrderedLockKeepsApartUnlessItIsOnlyRead) {
   EXPECT_FALSE(between(kSemaphoreWait));
 }
 
+TEST(Neighbours, AThreadThatOnlyWaitsIsAtRest) {
+  const auto rests = [](bool calls_later) {
+    Writer writer;
+    writer.is(1, kThread).pass(1, 0x10, kPut).works(0, request(1, 1)).leaves(0);
+    if (calls_later) writer.pass(1, 0x10, kPut);
+    const Behaviour run = writer.behaviour();
+    return find_neighbours(run, run, request(1, 1)).at(0).at_rest;
+  };
+  EXPECT_TRUE(rests(false));
+  EXPECT_FALSE(rests(true));
+}
+
 TEST(SelectedLocks, AreOneWhereverTheirObjectsAndSitesMeet) {
   const uint16_t ordered = recording::kOrdered;
   const Writer writer = Writer().is(0, request(1, 1)).pass(0, 0x10, kPut, ordered)

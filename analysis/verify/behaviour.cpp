@@ -113,6 +113,7 @@ class ThreadReader {
 
   void take_call(size_t at, const Event& event) {
     const std::string& name = trace_.call_of(event).name;
+    if (working_) work_.last_call = event.begin + event.duration;
     if (working_ && is_thread_activity(activity_) && work_.function.empty()) {
       work_.function = function_of(trace_, event.path);
     }

@@ -48,6 +48,7 @@ struct Work {
   std::string operation;        // "": no request
   std::string function;         // "bank::Account::deposit"; of a thread: the function that it is in
   uint64_t begin = 0, end = 0;  // clock
+  uint64_t last_call = 0;       // clock; 0: it made none that is recorded
 };
 
 // A call of the middleware's whose order is settled as that of a lock is: a join point of the role

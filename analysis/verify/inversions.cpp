@@ -126,8 +126,10 @@ std::vector<Neighbour> find_neighbours(const Behaviour& base, const Behaviour& o
                                       : std::optional<Relation>(Relation::kAfter);
     if (!then || !now) continue;
     if (then == now && then != Relation::kSideBySide) continue;
+    // The base run goes on when the other one has ended.
+    const bool at_rest = is_thread_activity(name) && work->last_call < own_base->begin;
     neighbours.push_back(
-        {name, work->function, *then, *now, ordered_between(passed, activity, name)});
+        {name, work->function, *then, *now, ordered_between(passed, activity, name), at_rest});
   }
   return neighbours;
 }

@@ -34,6 +34,7 @@ struct Neighbour {
   std::string function;
   Relation in_base = Relation::kBefore, in_other = Relation::kBefore;
   bool ordered_between = false;  // both pass one ordered lock, which at most one of them holds
+  bool at_rest = false;          // a thread that made no call since the activity began its work
 };
 
 // The main thread is nobody's neighbour.

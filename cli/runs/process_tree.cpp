@@ -17,26 +17,30 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Stat {
+  char state = 0;
   pid_t parent = 0;
   uint64_t time = 0;
 };
 
-// Of /proc/PID/stat; the name in parentheses may have blanks and parentheses itself.
-bool read_stat(pid_t pid, Stat* stat) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+// Of /proc/PID or of a thread's directory; the name in parentheses may have blanks and parentheses
+// itself.
+bool read_stat(const std::string& directory, Stat* stat) {
+  std::ifstream file(directory + "/stat");
   std::string line;
   if (!std::getline(file, line)) return false;
   const size_t end = line.rfind(')');
   if (end == std::string::npos) return false;
   std::istringstream rest(line.substr(end + 1));
-  std::string state, skipped;
-  rest >> state >> stat->parent;
+  std::string skipped;
+  rest >> stat->state >> stat->parent;
   for (int field = 5; field < 14; ++field) rest >> skipped;
   uint64_t user = 0, system = 0;
   rest >> user >> system;
   stat->time = user + system;
   return static_cast<bool>(rest);
 }
+
+bool read_stat(pid_t pid, Stat* stat) { return read_stat(fmt::format("/proc/{}", pid), stat); }
 
 void add_listening(const std::string& path, std::set<std::string>* inodes) {
   std::ifstream file(path);
@@ -109,6 +113,20 @@ uint64_t processor_time(const std::vector<pid_t>& pids) {
     if (read_stat(pid, &stat)) sum += stat.time;
   }
   return sum;
+}
+
+bool any_wants_processor(const std::vector<pid_t>& pids) {
+  for (const pid_t pid : pids) {
+    std::error_code ignored;
+    for (const fs::directory_entry& thread :
+         fs::directory_iterator(fmt::format("/proc/{}/task", pid), ignored)) {
+      Stat stat;
+      if (read_stat(thread.path().string(), &stat) && (stat.state == 'R' || stat.state == 'D')) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 }  // namespace auxin::cli

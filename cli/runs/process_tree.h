@@ -16,5 +16,8 @@ std::vector<pid_t> process_tree(pid_t root);
 bool any_listens(const std::vector<pid_t>& pids);
 // Processor time of all of them so far, in clock ticks.
 uint64_t processor_time(const std::vector<pid_t>& pids);
+// Does a thread of theirs run, or wait for a processor or a disk? On a busy host it may be long
+// until that shows in processor_time().
+bool any_wants_processor(const std::vector<pid_t>& pids);
 
 }  // namespace auxin::cli

@@ -107,13 +107,15 @@ InterruptNotice::InterruptNotice() {
   interrupt_seen.store(false);
   struct sigaction action = {};
   action.sa_handler = note_interrupt;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    sigaction(kSignals[i], &action, &before_[i]);
+    // Of nohup(1): the end of the terminal is not the end of the command.
+    if (kSignals[i] == SIGHUP && before_[i].sa_handler == SIG_IGN) signal(SIGHUP, SIG_IGN);
+  }
 }
 
 InterruptNotice::~InterruptNotice() {
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
 }
 
 bool InterruptNotice::interrupted() { return interrupt_seen.load(); }
@@ -184,7 +186,7 @@ std::optional<Error> ServerRun::wait_until_it_serves(const std::function<void()>
                               : listens_since || any_listens(tree);
       if (serves && !listens_since) listens_since = now;
       const uint64_t now_used = processor_time(tree);
-      if (now_used != used || !quiet_since) quiet_since = now;
+      if (now_used != used || !quiet_since || any_wants_processor(tree)) quiet_since = now;
       used = now_used;
       const bool quiet = now - *quiet_since >= kQuiet;
       if (listens_since && (quiet || now - *listens_since > kQuietPatience)) return std::nullopt;

@@ -9,8 +9,10 @@
 // Thread safety: one thread. Only wait() blocks; it calls `tick` all the while.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
+#include <array>
 #include <functional>
 #include <map>
 #include <optional>
@@ -75,7 +77,8 @@ class ServerRun {
   std::vector<pid_t> loads_;
 };
 
-// SIGINT and SIGTERM are taken note of, instead of ending the process, while one of these lives.
+// SIGINT, SIGTERM and SIGHUP are taken note of, instead of ending the process, while one of these
+// lives. A SIGHUP that was ignored stays ignored.
 class InterruptNotice {
  public:
   InterruptNotice();
@@ -83,6 +86,10 @@ class InterruptNotice {
   InterruptNotice(const InterruptNotice&) = delete;
   InterruptNotice& operator=(const InterruptNotice&) = delete;
   static bool interrupted();
+
+ private:
+  static constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> before_ = {};
 };
 
 }  // namespace auxin::cli

@@ -4,58 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 #include <utility>
-
-#include "analysis/trace/reader.h"
-#include "analysis/verify/imported_values.h"
-#include "analysis/verify/inversions.h"
-#include "metamarkers/join_point_map.h"
-#include "replication/supervisor/installation.h"
 
 namespace auxin::cli {
 namespace {
 
-using analysis::Behaviour;
-using analysis::Inversion;
-using analysis::Neighbour;
-using analysis::Section;
-using analysis::Trace;
-
-std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-bool any_match(const std::vector<std::string>& patterns, const std::string& name) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return markers::matches(pattern.c_str(), name.c_str());
-  });
-}
-
-// The libraries that the maps' join points are in, and what lies between those and the system.
-std::vector<std::string> middleware_patterns(const Trace& trace) {
-  std::vector<std::string> modules, patterns;
-  for (const analysis::TraceModule& module : trace.modules) {
-    modules.push_back(file_name(module.path));
-  }
-  auto directory = supervisor::find_map_directory("");
-  if (!directory) return patterns;
-  for (const markers::JoinPointMap& map : markers::choose_maps(*directory, modules).maps) {
-    for (const markers::JoinPoint& point : map.join_points) patterns.push_back(point.library);
-    patterns.insert(patterns.end(), map.conduit.begin(), map.conduit.end());
-    patterns.insert(patterns.end(), map.interpreter.begin(), map.interpreter.end());
-  }
-  std::sort(patterns.begin(), patterns.end());
-  patterns.erase(std::unique(patterns.begin(), patterns.end()), patterns.end());
-  return patterns;
-}
-
 constexpr size_t kRepliesOfAValue = 3;  // of one request, all different
-
-// Which of them came first in the base run is another one from failure to failure.
-std::vector<std::string> pair_of(std::string one, std::string other) {
-  if (other < one) std::swap(one, other);
-  return {std::move(one), std::move(other)};
-}
+constexpr size_t kOtherPairs = 3;       // that are named beside the best one
 
 std::string in_cases(uint64_t seen, uint64_t of) {
   return of == 1 ? std::string() : fmt::format(" (in {} of {} failures)", seen, of);
@@ -63,76 +19,40 @@ std::string in_cases(uint64_t seen, uint64_t of) {
 
 }  // namespace
 
-Result<BaseBehaviour> read_base(const std::string& trace_path) {
-  auto trace = analysis::read_trace(trace_path);
-  if (!trace) return Error{trace.error()};
-  BaseBehaviour base;
-  base.trace = std::move(*trace);
-  const std::vector<std::string> patterns = middleware_patterns(base.trace);
-  base.is_middleware = [patterns](const std::string& library) {
-    return any_match(patterns, library);
-  };
-  base.behaviour = analysis::find_behaviour(base.trace, base.is_middleware);
-  for (const analysis::TraceModule& module : base.trace.modules) {
-    const std::string name = file_name(module.path);
-    if (!name.empty() && !analysis::is_between(name) && !base.is_middleware(name)) {
-      base.application_modules.push_back(module.path);
-    }
-  }
-  return base;
-}
-
-void Explainer::add(const Failure& failure, const std::string& trace_path,
-                    const BaseBehaviour& base) {
+void Explainer::add(Evidence evidence) {
   ++count_;
-  auto trace = analysis::read_trace(trace_path);
-  if (!trace) return;
-  const Behaviour other = analysis::find_behaviour(*trace, base.is_middleware);
-
-  std::set<Functions> seen;
   touching_.emplace_back();
-  for (const Inversion& inversion :
-       analysis::find_inversions(base.behaviour, other, failure.activity)) {
-    const Section& first = base.behaviour.sections[inversion.first];
-    const Section& second = base.behaviour.sections[inversion.second];
-    const Functions functions = pair_of(analysis::function_of(base.trace, first.path),
-                                        analysis::function_of(base.trace, second.path));
-    if (!seen.insert(functions).second) continue;  // those that touch the request come first
-    Pair& pair = locks_[functions];
-    pair.lock_kind = analysis::name_of(base.behaviour.objects.objects[first.object].kind);
+  for (const auto& [functions, swapped] : evidence.sections) {
+    Sections& pair = sections_[functions];
+    pair.lock_kind = swapped.lock_kind;
     ++pair.seen;
-    if (!inversion.touches) continue;
+    if (!swapped.touches) continue;
     ++pair.touching;
     touching_.back().insert(functions);
   }
+  if (evidence.replied.empty()) return;
+  replied_ = evidence.replied;
+  if (!evidence.reply.empty()) replies_[evidence.activity].insert(evidence.reply);
+  if (value_calls_.empty()) value_calls_ = std::move(evidence.value_calls);
+  for (const auto& [functions, work] : evidence.beside) {
+    Beside& pair = beside_[functions];
+    pair.ordered_between = pair.ordered_between && work.ordered_between;
+    pair.at_rest = pair.at_rest && work.at_rest;
+    ++pair.seen;
+  }
+  if (evidence.beside.empty()) ++alone_[evidence.replied];
+}
 
-  const analysis::Work* own = analysis::work_of(base.behaviour, failure.activity);
-  if (own == nullptr) own = analysis::work_of(other, failure.activity);
-  if (own == nullptr || failure.end != RehearsalEnd::kDiverged) return;
-  replied_ = own->function;
-  if (failure.reply_differs) replies_[failure.activity].insert(failure.bytes);
-  if (value_calls_.empty()) value_calls_ = analysis::imported_values(base.application_modules);
-  std::map<Functions, bool> beside;  // whether an ordered lock keeps all such pairs apart
-  for (const Neighbour& neighbour :
-       analysis::find_neighbours(base.behaviour, other, failure.activity)) {
-    const auto [there, is_new] =
-        beside.emplace(pair_of(neighbour.function, own->function), neighbour.ordered_between);
-    if (!is_new) there->second = there->second && neighbour.ordered_between;
-  }
-  for (const auto& [functions, ordered] : beside) {
-    const auto [there, is_new] = neighbours_.emplace(functions, Pair{});
-    there->second.ordered_between = is_new ? ordered : there->second.ordered_between && ordered;
-    ++there->second.seen;
-  }
-  if (!beside.empty()) return;
-  ++alone_[own->function];
+void Explainer::add_agreed(const std::vector<FunctionPair>& pairs) {
+  ++agreed_count_;
+  harmless_.insert(pairs.begin(), pairs.end());
 }
 
 // In most failures the request that differed took a lock in another order.
-bool Explainer::mostly_locks() const {
+bool Explainer::mostly_sections() const {
   uint64_t count = 0;
-  for (const std::set<Functions>& pairs : touching_) {
-    count += std::any_of(pairs.begin(), pairs.end(), [this](const Functions& pair) {
+  for (const std::set<FunctionPair>& pairs : touching_) {
+    count += std::any_of(pairs.begin(), pairs.end(), [this](const FunctionPair& pair) {
       return !harmless_.contains(pair);
     }) ? 1 : 0;
   }
@@ -150,94 +70,108 @@ bool Explainer::never_the_same() const {
   return most >= kRepliesOfAValue;
 }
 
-void Explainer::add_agreed(const std::string& trace_path, const BaseBehaviour& base) {
-  auto trace = analysis::read_trace(trace_path);
-  if (!trace) return;
-  ++agreed_count_;
-  const Behaviour other = analysis::find_behaviour(*trace, base.is_middleware);
-  for (const Inversion& inversion : analysis::find_inversions(base.behaviour, other, 0)) {
-    harmless_.insert(pair_of(
-        analysis::function_of(base.trace, base.behaviour.sections[inversion.first].path),
-        analysis::function_of(base.trace, base.behaviour.sections[inversion.second].path)));
-  }
-}
-
 std::string Explainer::joined_calls() const {
   std::string text;
   for (const std::string& call : value_calls_) text += (text.empty() ? "" : ", ") + call;
   return text;
 }
 
-Explanation Explainer::explain() const {
-  Explanation result;
-  result.of = count_;
-  const auto rank_of_lock = [this](const auto& each) {
+bool Explainer::explain_by_lock(Explanation* result) const {
+  const auto rank = [this](const auto& each) {
     // Of equals not a function with itself: two readers change places and nothing differs.
     return std::tuple(!harmless_.contains(each.first), each.second.touching, each.second.seen,
                       each.first[0] != each.first[1]);
   };
-  const auto best_lock = std::max_element(
-      locks_.begin(), locks_.end(),
-      [&](const auto& a, const auto& b) { return rank_of_lock(a) < rank_of_lock(b); });
+  const auto best =
+      std::max_element(sections_.begin(), sections_.end(),
+                       [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  if (best == sections_.end()) return false;
   // One that was there by chance, in a few failures only, explains nothing where there is more.
-  const bool a_lock = best_lock != locks_.end() &&
-                      (mostly_locks() || (2 * best_lock->second.seen > count_ &&
-                                          !harmless_.contains(best_lock->first)) ||
-                       (alone_.empty() && neighbours_.empty()));
-  if (a_lock) {
-    const auto best = best_lock;
-    result.cause = Cause::kLock;
-    result.functions = best->first;
-    result.lock_kind = best->second.lock_kind;
-    result.seen = best->second.seen;
-    result.sentence = fmt::format(
-        "critical sections of {} on a {} that is not ordered changed places{}; order that lock",
-        both(result.functions), result.lock_kind, in_cases(result.seen, result.of));
-    return result;
-  }
+  const bool in_most = mostly_sections() ||
+                       (2 * best->second.seen > count_ && !harmless_.contains(best->first));
+  if (!in_most && !(alone_.empty() && ranked_beside().empty())) return false;
+  result->cause = Cause::kLock;
+  result->functions = best->first;
+  result->lock_kind = best->second.lock_kind;
+  result->seen = best->second.seen;
+  result->sentence = fmt::format(
+      "critical sections of {} on a {} that is not ordered changed places{}; order that lock",
+      both(result->functions), result->lock_kind, in_cases(result->seen, result->of));
+  return true;
+}
+
+bool Explainer::explain_by_value(Explanation* result) const {
   if (alone_.empty() && !value_calls_.empty() && never_the_same()) {
-    result.cause = Cause::kValue;
-    result.functions = {replied_};
-    result.seen = count_;
-    result.call = joined_calls();
-    result.sentence = fmt::format(
+    result->cause = Cause::kValue;
+    result->functions = {replied_};
+    result->seen = count_;
+    result->call = joined_calls();
+    result->sentence = fmt::format(
         "{} replied differently each time (in {} failures): with a value of this process's own; "
         "the server calls {}",
-        replied_, count_, result.call);
-    return result;
+        replied_, count_, result->call);
+    return true;
   }
-  if (!alone_.empty()) {
-    const auto best = std::max_element(
-        alone_.begin(), alone_.end(),
-        [](const auto& a, const auto& b) { return a.second < b.second; });
-    result.cause = Cause::kValue;
-    result.functions = {best->first};
-    result.seen = best->second;
-    result.call = joined_calls();
-    result.sentence = fmt::format(
-        "{} replied differently with nobody beside it{}: with a value of this process's own{}",
-        best->first, in_cases(result.seen, result.of),
-        result.call.empty() ? std::string() : "; the server calls " + result.call);
-    return result;
+  if (alone_.empty()) return false;
+  const auto best =
+      std::max_element(alone_.begin(), alone_.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  result->cause = Cause::kValue;
+  result->functions = {best->first};
+  result->seen = best->second;
+  result->call = joined_calls();
+  result->sentence = fmt::format(
+      "{} replied differently with nobody beside it{}: with a value of this process's own{}",
+      best->first, in_cases(result->seen, result->of),
+      result->call.empty() ? std::string() : "; the server calls " + result->call);
+  return true;
+}
+
+// The most suspicious first.
+std::vector<FunctionPair> Explainer::ranked_beside() const {
+  const auto rank = [this](const FunctionPair& functions) {
+    const Beside& pair = beside_.at(functions);
+    return std::tuple(2 * pair.seen > count_, !pair.at_rest, !pair.ordered_between, pair.seen,
+                      functions[0] != functions[1]);
+  };
+  std::vector<FunctionPair> pairs;
+  for (const auto& [functions, pair] : beside_) pairs.push_back(functions);
+  std::stable_sort(pairs.begin(), pairs.end(), [&](const FunctionPair& a, const FunctionPair& b) {
+    return rank(a) > rank(b);
+  });
+  return pairs;
+}
+
+void Explainer::explain_by_race(Explanation* result) const {
+  const std::vector<FunctionPair> pairs = ranked_beside();
+  if (pairs.empty()) {
+    result->sentence = "nothing that was recorded explains it";
+    return;
   }
-  if (!neighbours_.empty()) {
-    const auto rank = [](const auto& each) {
-      return std::tuple(!each.second.ordered_between, each.second.seen,
-                        each.first[0] != each.first[1]);
-    };
-    const auto best = std::max_element(
-        neighbours_.begin(), neighbours_.end(),
-        [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
-    result.cause = Cause::kDataRace;
-    result.functions = best->first;
-    result.seen = best->second.seen;
-    result.sentence = fmt::format(
-        "data race: {} ran side by side or changed places, and no lock is between them{}; guard "
-        "what they share with a lock",
-        both(result.functions), in_cases(result.seen, result.of));
-    return result;
+  const Beside& best = beside_.at(pairs[0]);
+  result->cause = Cause::kDataRace;
+  result->functions = pairs[0];
+  result->seen = best.seen;
+  result->sentence = fmt::format(
+      "data race: {} ran side by side or changed places, and {}{}; guard what they share with a "
+      "lock",
+      both(result->functions),
+      best.ordered_between ? "no lock is around all that they share" : "no lock is between them",
+      in_cases(result->seen, result->of));
+  std::string others;
+  for (size_t i = 1; i < pairs.size() && i <= kOtherPairs; ++i) {
+    const Beside& other = beside_.at(pairs[i]);
+    if (2 * other.seen <= count_ || other.at_rest) break;
+    result->others.push_back(pairs[i]);
+    others += (others.empty() ? "" : ", or ") + both(pairs[i]);
   }
-  result.sentence = "nothing that was recorded explains it";
+  if (!others.empty()) result->sentence += fmt::format(" (if they share nothing: {})", others);
+}
+
+Explanation Explainer::explain() const {
+  Explanation result;
+  result.of = count_;
+  if (!explain_by_lock(&result) && !explain_by_value(&result)) explain_by_race(&result);
   return result;
 }
 

@@ -72,6 +72,15 @@ Result<bool> copy(const std::string& from, const std::string& to) {
 
 }  // namespace
 
+Result<bool> prepare_kept_failure(const std::string& directory) {
+  if (directory.empty()) return true;
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) return Error{fmt::format("{}: can't be made: {}", directory, error.message())};
+  if (access(directory.c_str(), W_OK | X_OK) != 0) return cannot(directory, "written");
+  return true;
+}
+
 Result<bool> keep_failure(const std::string& directory, const std::vector<std::string>& server,
                           const BaseRun& base, const Failure& failure,
                           const std::string& trace_path) {
@@ -86,6 +95,7 @@ Result<bool> keep_failure(const std::string& directory, const std::vector<std::s
   Json json;
   json["schema"] = kSchema;
   json["server"] = server;
+  json["working_directory"] = fs::current_path(error).string();
   json["base_seed"] = base.seed;
   json["seed"] = failure.seed;
   json["leave_out"] = base.leave_out;
@@ -99,7 +109,9 @@ Result<bool> keep_failure(const std::string& directory, const std::vector<std::s
   return true;
 }
 
-Result<KeptFailure> load_kept_failure(const std::string& directory) {
+Result<KeptFailure> load_kept_failure(const std::string& named) {
+  std::error_code error;
+  const std::string directory = fs::absolute(named, error).string();
   const std::string path = directory + kFailureFile;
   std::ifstream file(path);
   if (!file) {
@@ -113,6 +125,7 @@ Result<KeptFailure> load_kept_failure(const std::string& directory) {
     }
     KeptFailure kept;
     kept.server = json.at("server").get<std::vector<std::string>>();
+    kept.working_directory = json.at("working_directory");
     kept.seed = json.at("seed");
     kept.base.seed = json.at("base_seed");
     kept.base.leave_out = json.at("leave_out");

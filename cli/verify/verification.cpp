@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 #include "analysis/trace/reader.h"
 #include "cli/runs/work_directory.h"
+#include "cli/shell_words.h"
 #include "cli/verify/base_run.h"
 #include "cli/verify/explanation.h"
 #include "cli/verify/failure.h"
@@ -30,17 +32,11 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-std::string words(const std::vector<std::string>& all) {
-  std::string text;
-  for (const std::string& word : all) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 class Verification {
  public:
   Verification(const VerifyPlan& plan, const std::string& directory, Rehearsals rehearsals)
       : plan_(plan), directory_(directory), rehearsals_(std::move(rehearsals)) {
-    report_.server = words(plan.server);
+    report_.server = shell_words(plan.server);
     report_.seed = plan.seed;
   }
 
@@ -64,6 +60,7 @@ class Verification {
     report_.base_runs = 1;
     report_.requests = kept.base.requests;
     report_.open_pairs = analysis::find_open_pairs(base->trace, base->behaviour);
+    report_.unsupported = unsupported_lines(base->trace);
     Explainer explainer;
     for (uint64_t turn = 0; turn < kReplays * kReplayedBases && report_.failures.empty(); ++turn) {
       auto done = rehearse(kept.base, kept.seed, 1, *base, &explainer);
@@ -134,6 +131,7 @@ class Verification {
     tell(fmt::format("base run {}: {} requests in {:.1f} s", report_.base_runs, base->requests,
                      base->load_s));
     merge_open_pairs(analysis::find_open_pairs(behaviour->trace, behaviour->behaviour));
+    report_.unsupported = unsupported_lines(behaviour->trace);
     if (selected_.empty()) {
       selected_ = analysis::find_selected_locks(behaviour->trace, behaviour->behaviour);
     }
@@ -162,7 +160,8 @@ class Verification {
       if (one.end != RehearsalEnd::kAgreed) {
         note_failure(one, base, behaviour, explainer);
       } else if (!one.trace_path.empty()) {
-        explainer->add_agreed(one.trace_path, behaviour);
+        auto trace = analysis::read_trace(one.trace_path);
+        if (trace) explainer->add_agreed(find_harmless(*trace, behaviour));
       }
       rehearsals_.keep_all_traces(explainer->count() > 0 &&
                                   explainer->agreed_count() < kComparedAgreements);
@@ -192,11 +191,16 @@ class Verification {
     if (report_.failures.empty() && !plan_.keep.empty()) {
       auto kept = keep_failure(plan_.keep, plan_.server, base, failure, one.trace_path);
       report_.kept = kept ? plan_.keep : std::string();
-      if (!kept) tell(kept.error());
+      report_.not_kept = kept ? std::string() : kept.error();
     }
     if (one.end == RehearsalEnd::kStalled) look_for_open_pairs(one.trace_path, behaviour);
     if (one.end == RehearsalEnd::kDiverged || one.end == RehearsalEnd::kCrashed) {
-      explainer->add(failure, one.trace_path, behaviour);
+      auto trace = analysis::read_trace(one.trace_path);
+      if (trace) {
+        explainer->add(find_evidence(failure, *trace, behaviour));
+      } else {
+        explainer->add_unknown();
+      }
     }
     report_.failures.push_back(failure);
   }
@@ -303,6 +307,13 @@ Result<VerifyReport> replay_kept(const std::string& directory, const VerifyPlan&
   if (!work) return Error{work.error()};
   auto kept = load_kept_failure(directory);
   if (!kept) return Error{kept.error()};
+  // The words of the server may name files below the directory where it was run.
+  std::error_code error;
+  std::filesystem::current_path(kept->working_directory, error);
+  if (error) {
+    return Error{fmt::format("{}: can't be gone to: {}; the server was run there",
+                             kept->working_directory, error.message())};
+  }
   VerifyPlan own = plan;
   own.server = kept->server;
   own.keep.clear();

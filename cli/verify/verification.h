@@ -17,13 +17,15 @@
 
 namespace auxin::cli {
 
+inline constexpr uint64_t kMostSchedulesPerBase = 25;  // where nothing else is said
+
 struct VerifyPlan {
   std::vector<std::string> server, loads;
   std::string state_load, configuration;
   int ready_timeout_s = 60;
   bool mute = false;                   // what server and loads print goes nowhere
   uint64_t schedules = 100;
-  uint64_t schedules_per_base = 25;
+  uint64_t schedules_per_base = kMostSchedulesPerBase;
   uint64_t seed = 1;
   int jobs = 4;
   double stall_s = 3;

@@ -81,7 +81,8 @@ Json to_json(const VerifyReport& report) {
   json["explanation"] = nullptr;
   if (!why.sentence.empty()) {
     json["explanation"] = {{"cause", name_of(why.cause)}, {"functions", why.functions},
-                           {"lock", why.lock_kind},       {"call", why.call},
+                           {"other_pairs", why.others},   {"lock", why.lock_kind},
+                           {"call", why.call},
                            {"seen_in", why.seen},         {"failures", why.of},
                            {"text", why.sentence}};
   }
@@ -94,7 +95,9 @@ Json to_json(const VerifyReport& report) {
   json["sound"] = {{"holds", report.sound()},
                    {"data_race", why.cause == Cause::kDataRace},
                    {"value", why.cause == Cause::kValue}};
+  add_unsupported(json, report.unsupported);
   if (!report.kept.empty()) json["kept"] = report.kept;
+  if (!report.not_kept.empty()) json["not_kept"] = report.not_kept;
   return json;
 }
 

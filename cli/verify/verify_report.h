@@ -10,6 +10,7 @@
 #include "analysis/verify/open_pairs.h"
 #include "analysis/verify/selected_locks.h"
 #include "cli/report_json.h"
+#include "cli/unsupported_lines.h"
 #include "cli/verify/rehearsals.h"
 
 namespace auxin::cli {
@@ -25,6 +26,7 @@ enum class Cause : uint8_t {
 struct Explanation {
   Cause cause = Cause::kUnknown;
   std::vector<std::string> functions;  // kLock, kDataRace: the two; kValue: the one that replied
+  std::vector<std::vector<std::string>> others;  // kDataRace: pairs that are suspicious too
   std::string lock_kind;               // kLock
   std::string call;                    // kValue: the call that gave it; "": not known
   uint64_t seen = 0, of = 0;           // in how many of the failures that were looked at
@@ -77,6 +79,8 @@ struct VerifyReport {
   bool minimal_tried = false;
   std::vector<TriedLock> locks;
   std::string kept;                    // where the failure is kept; "": it is not
+  std::vector<UnsupportedLine> unsupported;  // what the server uses that no lock's order settles
+  std::string not_kept;                // why not, although it was asked for
 
   bool sufficient() const { return diverged == 0 && crashed == 0 && (stalled == 0 || !closed()); }
   bool closed() const { return open_pairs.empty(); }

@@ -3,6 +3,7 @@
 // A verification's report for a terminal.
 #include <fmt/format.h>
 
+#include "cli/shell_words.h"
 #include "cli/text_table.h"
 #include "cli/verify/verify_report.h"
 
@@ -50,8 +51,10 @@ std::string sufficient_text(const VerifyReport& report) {
     text += fmt::format("    replay: auxin verify --replay {} … -- {}\n", first.name(),
                         report.server);
     if (!report.kept.empty()) {
-      text += fmt::format("    on the same log: auxin verify --replay {}\n", report.kept);
+      text += fmt::format("    on the same log: auxin verify --replay {}\n",
+                          shell_word(report.kept));
     }
+    if (!report.not_kept.empty()) text += fmt::format("    not kept: {}\n", report.not_kept);
   }
   return text;
 }
@@ -115,9 +118,14 @@ std::string sound_text(const VerifyReport& report) {
                          "share\n",
                          report.explanation.call.empty() ? "a value of the process's own"
                                                          : report.explanation.call);
+    case Cause::kUnknown:
+      if (report.sufficient() || !report.closed()) break;
+      return "  sound       not seen otherwise, but nothing that was recorded explains what "
+             "failed\n";
     default:
-      return "  sound       yes: no data race showed in a reply\n";
+      break;
   }
+  return "  sound       yes: no data race showed in a reply\n";
 }
 
 }  // namespace
@@ -176,8 +184,11 @@ std::string to_text(const VerifyReport& report) {
                       report.rehearsal_s > 0 ? static_cast<double>(report.all_schedules) * 60 /
                                                    report.rehearsal_s
                                              : 0.0);
-  return text + sufficient_text(report) + closed_text(report) + minimal_text(report) +
-         sound_text(report);
+  text += sufficient_text(report) + closed_text(report) + minimal_text(report) +
+          sound_text(report);
+  // Under what they may explain: a replica that stood still or differed for no lock's sake.
+  if (!report.unsupported.empty()) text += to_text(report.unsupported);
+  return text;
 }
 
 }  // namespace auxin::cli

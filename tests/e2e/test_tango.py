@@ -93,5 +93,22 @@ class TangoTest(unittest.TestCase):
             20, "status says that TANGO's event sockets are the leader's own")
 
 
+class TangoVerifyTest(unittest.TestCase):
+    timeout_s = 240
+
+    def test_commands_of_several_clients_agree(self):
+        port = paths.free_port()
+        load = f"{PYTHON} {HERE / 'tango_load.py'} {port} commands 60 > /dev/null"
+        done = subprocess.run(
+            [paths.program("auxin"), "verify", "--json", "--quiet", "--no-minimal", "--schedules",
+             "8", *["--load", load] * 3, "--", paths.tango_test_binary(), "test", "-nodb",
+             "-dlist", "a/b/c", "-ORBendPoint", f"giop:tcp::{port}"],
+            capture_output=True, text=True, timeout=200)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["sufficient"]["agreed"], 8, done.stdout)
+        self.assertGreater(report["replies_compared"], 8 * 3 * 2 * 60, done.stdout)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -76,6 +76,8 @@ class KnownServersTest(VerifyCase):
         self.assertTrue(report["closed"]["stalls_explained"], said)
         self.assertEqual(report["sound"]["data_race"], told["data_race"], said)
         self.assertEqual(report["sound"]["value"], "value" in told, said)
+        self.assertEqual({row["use"] for row in report["unsupported_uses"]},
+                         {told["unsupported"]} if "unsupported" in told else set(), said)
         if told["sufficient"]:
             self.check_locks(told, report, said)
         else:
@@ -148,6 +150,25 @@ class ReplayTest(VerifyCase):
         self.assertEqual(again["explanation"]["cause"], "lock", done.stdout)
         self.assert_nothing_left()
 
+    def test_where_names_are_relative_and_have_blanks(self):
+        """The command that is told can be typed, and what was kept is replayed from anywhere."""
+        known = known_servers.server("data_race")
+        place = pathlib.Path(self.directory) / "a place"
+        place.mkdir()
+        shutil.copy(paths.program("known_data_race"), place / "my server")
+        load = f"{paths.program('known_load')} --ior ior-0 --requests 600 --threads 8"
+        words = [paths.program("auxin"), "verify", "--quiet", "--schedules", "4", "--keep",
+                 "my failure", "--load", load, "--", "./my server", "--ior", "ior-{replica}"]
+        done = subprocess.run(words, cwd=place, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("-- './my server' --ior ior-{replica}", done.stdout)
+        line = re.search(r"same log: auxin (.*)", done.stdout).group(1)
+        self.assertEqual(line, "verify --replay 'my failure'")
+        again = subprocess.run([paths.program("auxin"), "verify", "--quiet", "--replay",
+                                place / "my failure"], cwd="/", capture_output=True, text=True,
+                               timeout=120)
+        self.assertEqual(again.returncode, 1, again.stdout + again.stderr)
+
     def test_from_its_seeds(self):
         known = known_servers.server("data_race")
         report = self.verify(known, self.mode, "--schedules", 4)
@@ -164,6 +185,20 @@ class ReplayTest(VerifyCase):
         for expected in (r"sufficient  no", r"known::Journal::append", r"order that lock",
                          r"auxin verify --replay \d+:\d+", r"leader   [0-9a-f]+"):
             self.assertRegex(done.stdout, expected)
+
+
+class EndpointTest(VerifyCase):
+    def test_a_name_of_a_unix_domain_socket_is_not_missed(self):
+        """A rehearsal makes no such name, and the ORB wants to say who may connect to it."""
+        known = known_servers.server("correct")
+        words, environment = self.command(known, "pool", "--schedules", 2, "--no-minimal")
+        words += ["-ORBendPoint", "giop:tcp:127.0.0.1:", "-ORBendPoint", "giop:unix:"]
+        done = subprocess.run(words, env={**environment, "ORBunixTransportDirectory":
+                                          f"{self.directory}/unix"},
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["sufficient"]["agreed"], 2, done.stdout)
+        self.assertTrue(os.listdir(f"{self.directory}/unix"), "the leader had one")
 
 
 class StateTest(VerifyCase):
@@ -218,12 +253,30 @@ class RefusalTest(VerifyCase):
                 f"--requests 3000 > /dev/null")
         self.assertIn("log was too short", self.of_server(line, "--config", configuration))
 
+    def test_numbers_that_are_none(self):
+        for option, number in (("--seed", "-1"), ("--seed", "99999999999999999999"),
+                               ("--schedules", "0"), ("--per-run", "-5"), ("--stall", "0"),
+                               ("--ready-timeout", "x")):
+            said = self.refused("--load", "true", option, number, "--", "/bin/true")
+            self.assertIn(option, said)
+            self.assertLess(len(said), 200, said)
+
+    def test_a_place_to_keep_failures_that_can_not_be_made(self):
+        self.assertIn("can't be made", self.refused("--keep", "/proc/kept", "--load", "true", "--",
+                                                    "/bin/true"))
+
     def test_a_program_that_does_not_exist(self):
         self.assertIn("no_such_server", self.refused("--load", "true", "--", "/no_such_server"))
 
 
 class InterruptTest(VerifyCase):
     def test_leaves_nothing(self):
+        self.check_nothing_is_left(signal.SIGINT)
+
+    def test_the_end_of_the_terminal_leaves_nothing(self):
+        self.check_nothing_is_left(signal.SIGHUP)
+
+    def check_nothing_is_left(self, number):
         known = known_servers.server("correct")
         words, environment = self.command(known, "pool", "--schedules", 5000)
         with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE,
@@ -232,7 +285,7 @@ class InterruptTest(VerifyCase):
             status = subprocess.run([paths.program("auxin"), "status"], capture_output=True,
                                     text=True, timeout=30)
             self.assertNotIn("cannot", status.stdout + status.stderr)  # rehearsals are no groups
-            child.send_signal(signal.SIGINT)
+            child.send_signal(number)
             _, said = child.communicate(timeout=30)
         self.assertEqual(child.returncode, 2, said)
         self.assertIn("interrupted", said)

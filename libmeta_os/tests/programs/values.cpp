@@ -141,6 +141,10 @@ PROGRAM(files_open) {
   close(creat(path.c_str(), 0600));
   close(creat64(path.c_str(), 0600));
   say_errno("unlink of nothing", unlink((path + ".none").c_str()));
+  say_errno("chmod of nothing", chmod((path + ".none").c_str(), 0600));
+  say_errno("chmod", chmod(path.c_str(), 0640));
+  stat(path.c_str(), &status);
+  printf("mode %o\n", status.st_mode & 0777u);
   FILE* file = fopen(path.c_str(), "w");
   fputs("line\n", file);
   fclose(file);
