@@ -25,7 +25,11 @@ bool is_request(const GiopMessage& message) {
          (message.type == GiopType::kRequest || message.type == GiopType::kLocateRequest);
 }
 
+constinit const markers::Framing* framing_in_force = nullptr;
+
 }  // namespace
+
+void set_framing(const markers::Framing* framing) { framing_in_force = framing; }
 
 // Records of pending requests, for all connections; grows a page at a time and keeps what it has.
 class RequestTracker::Pool {
@@ -64,21 +68,19 @@ RequestTracker::Pool& RequestTracker::pool() {
   return instance;
 }
 
-void RequestTracker::begins(const GiopMessage& message) {
-  if (!is_request(message)) return;
+void RequestTracker::request_begins(uint32_t request_id) {
   const uint32_t ordinal = ++ordinals_;
   if (Pending* record = pool().allocate()) {
-    *record = Pending{message.request_id, ordinal, nullptr};
+    *record = Pending{request_id, ordinal, nullptr};
     Spin guard(lock_);
     (last_ != nullptr ? last_->next : first_) = record;
     last_ = record;
   }
-  if (events_ != nullptr) events_->reception_start(events_->context, message.request_id, ordinal);
+  if (events_ != nullptr) events_->reception_start(events_->context, request_id, ordinal);
 }
 
-void RequestTracker::ends(const GiopMessage& message) {
-  if (is_request(message) && events_ != nullptr)
-    events_->received(events_->context, message.request_id, ordinals_);
+void RequestTracker::request_ends(uint32_t request_id) {
+  if (events_ != nullptr) events_->received(events_->context, request_id, ordinals_);
 }
 
 void RequestTracker::reset() {
@@ -90,21 +92,60 @@ void RequestTracker::reset() {
   last_ = nullptr;
   input_ = GiopStream{};
   output_ = GiopStream{};
+  framed_input_ = FramedStream{};
+  framed_output_ = FramedStream{};
   ordinals_ = 0;
 }
 
 void RequestTracker::received(const void* data, size_t size_bytes, const Events* events) {
   events_ = events;
+  if (framing_in_force != nullptr) {
+    receive_framed(*framing_in_force, data, size_bytes);
+  } else {
+    receive_giop(data, size_bytes);
+  }
+  events_ = nullptr;
+}
+
+void RequestTracker::receive_giop(const void* data, size_t size_bytes) {
   const GiopStream::Events on{
       this,
-      [](void* self, const GiopMessage& m) { static_cast<RequestTracker*>(self)->begins(m); },
-      [](void* self, const GiopMessage& m) { static_cast<RequestTracker*>(self)->ends(m); }};
+      [](void* self, const GiopMessage& message) {
+        if (is_request(message))
+          static_cast<RequestTracker*>(self)->request_begins(message.request_id);
+      },
+      [](void* self, const GiopMessage& message) {
+        if (is_request(message))
+          static_cast<RequestTracker*>(self)->request_ends(message.request_id);
+      }};
   input_.feed(data, size_bytes, on);
-  events_ = nullptr;
+}
+
+void RequestTracker::receive_framed(const markers::Framing& framing, const void* data,
+                                    size_t size_bytes) {
+  const FramedStream::Events on{
+      this,
+      [](void* self, const FramedMessage& message) {
+        if (message.kind == FramedMessage::Kind::kRequest)
+          static_cast<RequestTracker*>(self)->request_begins(message.id);
+      },
+      [](void* self, const FramedMessage& message) {
+        if (message.kind == FramedMessage::Kind::kRequest)
+          static_cast<RequestTracker*>(self)->request_ends(message.id);
+      }};
+  framed_input_.feed(framing, data, size_bytes, on);
 }
 
 unsigned RequestTracker::sent(const void* data, size_t size_bytes) {
   replies_ended_ = 0;
+  if (framing_in_force != nullptr) {
+    const FramedStream::Events framed{this, nullptr, [](void* self, const FramedMessage& message) {
+      if (message.kind == FramedMessage::Kind::kReply)
+        ++static_cast<RequestTracker*>(self)->replies_ended_;
+    }};
+    framed_output_.feed(*framing_in_force, data, size_bytes, framed);
+    return replies_ended_;
+  }
   const GiopStream::Events on{this, nullptr, [](void* self, const GiopMessage& message) {
     if (message.type == GiopType::kReply || message.type == GiopType::kLocateReply)
       ++static_cast<RequestTracker*>(self)->replies_ended_;

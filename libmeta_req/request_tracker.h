@@ -15,9 +15,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "libmeta_req/framed_stream.h"
 #include "libmeta_req/giop_stream.h"
 
 namespace auxin::req {
+
+// The framing of the process's middleware, from its map; it must live for ever. Before the server's
+// main; null: GIOP, as without a call.
+void set_framing(const markers::Framing* framing);
 
 class RequestTracker {
  public:
@@ -36,9 +41,6 @@ class RequestTracker {
   // The ordinal of the oldest pending request with this id; it is pending no more. 0: none.
   uint32_t take(uint32_t request_id);
 
-  bool is_giop() const { return !input_.not_giop(); }
-  uint64_t bytes_received() const { return input_.offset(); }
-
  private:
   struct Pending {
     uint32_t request_id;
@@ -47,10 +49,13 @@ class RequestTracker {
   };
   class Pool;
   static Pool& pool();
-  void begins(const GiopMessage& message);
-  void ends(const GiopMessage& message);
+  void request_begins(uint32_t request_id);
+  void request_ends(uint32_t request_id);
+  void receive_giop(const void* data, size_t size_bytes);
+  void receive_framed(const markers::Framing& framing, const void* data, size_t size_bytes);
 
   GiopStream input_, output_;
+  FramedStream framed_input_, framed_output_;  // in their place where a map describes a framing
   uint32_t ordinals_ = 0;
   std::atomic_flag lock_ = ATOMIC_FLAG_INIT;
   Pending* first_ = nullptr;

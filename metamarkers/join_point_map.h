@@ -26,9 +26,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "metamarkers/framing.h"
 #include "metamarkers/marker_stack.h"
 
 namespace auxin::markers {
@@ -59,6 +61,7 @@ struct JoinPointMap {
   std::vector<std::string> interpreter;
   std::vector<JoinPoint> join_points;
   std::vector<Offset> offsets;
+  std::optional<Framing> framing;            // of the middleware's protocol; absent: GIOP
 
   // Dotted names as in the file ("giop_s.request_id"). Null: not in the map.
   const int64_t* offset(const char* offset_name) const;

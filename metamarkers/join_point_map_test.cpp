@@ -49,6 +49,15 @@ optional = true
 request.id = 24
 request.deep.er = -4
 plain = 0x10
+[framing]
+length_at = 0
+length_adds = -4
+kind_at = 4
+id_at = 8
+id_bytes = 8
+byte_order = "little"
+requests = [1, 3]
+replies = [2]
 )toml";
 
 TEST(JoinPointMapFile, KnowsInterpreters) {
@@ -88,6 +97,15 @@ TEST(JoinPointMapFile, IsReadWhole) {
   EXPECT_EQ(*map.offset("request.deep.er"), -4);
   EXPECT_EQ(*map.offset("plain"), 16);
   EXPECT_EQ(map.offset("request"), nullptr);
+  ASSERT_TRUE(map.framing);
+  EXPECT_EQ(map.framing->length_bytes, 4u);
+  EXPECT_EQ(map.framing->length_adds, -4);
+  EXPECT_EQ(map.framing->kind_bytes, 1u);
+  EXPECT_EQ(map.framing->header_bytes(), 16u);
+  EXPECT_TRUE(map.framing->little_endian);
+  EXPECT_TRUE(map.framing->is_request(3));
+  EXPECT_TRUE(map.framing->is_reply(2));
+  EXPECT_FALSE(map.framing->is_reply(3));
 }
 
 TEST(JoinPointMapFile, EveryRoleHasAName) {
@@ -160,7 +178,20 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"OffsetIsFractional", "plain = 0x10", "plain = 1.5",
               "26: `plain` must be an integer"},
         Wrong{"DeepOffsetIsAString", "request.deep.er = -4", "request.deep.er = \"\"",
-              "25: `request.deep.er` must be an integer"}),
+              "25: `request.deep.er` must be an integer"},
+        Wrong{"NoPlaceOfTheId", "id_at = 8\n", "", "27: `id_at` is missing in [framing]"},
+        Wrong{"PlaceBeforeTheMessage", "kind_at = 4", "kind_at = -1",
+              "30: `kind_at` must be from 0 to 56"},
+        Wrong{"PlaceFarOff", "kind_at = 4", "kind_at = 57", "30: `kind_at` must be from 0 to 56"},
+        Wrong{"OddSize", "id_bytes = 8", "id_bytes = 3", "32: `id_bytes` must be 1, 2, 4 or 8"},
+        Wrong{"NoByteOrder", "\"little\"", "\"middle\"",
+              "33: `byte_order` must be \"big\" or \"little\""},
+        Wrong{"NoRequests", "requests = [1, 3]", "requests = []",
+              "34: `requests` of [framing] must be a list of integers"},
+        Wrong{"RequestThatIsAReply", "replies = [2]", "replies = [2, 3]",
+              "35: kind 3 is in `requests` and in `replies`"},
+        Wrong{"UnknownKeyOfFraming", "kind_at = 4", "kind_at = 4\nkind = 1",
+              "31: `kind` is not a key of [framing]"}),
     [](const auto& wrong) { return std::string(wrong.param.what); });
 
 TEST(JoinPointMapFile, SyntaxErrorsNameTheLine) {

@@ -34,7 +34,8 @@ class Reader {
   explicit Reader(std::string path) { result_.map.path = std::move(path); }
 
   LoadedMap read(const toml::table& root) {
-    only_keys(root, {"schema", "name", "match", "modules", "join_point", "offsets"}, "the map");
+    only_keys(root, {"schema", "name", "match", "modules", "join_point", "offsets", "framing"},
+              "the map");
     const toml::node* schema = root.get("schema");
     if (schema == nullptr) {
       fail(nullptr, "`schema` is missing; this version reads schema 1");
@@ -59,6 +60,7 @@ class Reader {
     }
     for_each_table(root, "join_point", [&](const toml::table& entry) { read_join_point(entry); });
     if (const toml::table* offsets = table(root, "offsets")) read_offsets(*offsets, "");
+    if (const toml::table* framing = table(root, "framing")) read_framing(*framing);
     return std::move(result_);
   }
 
@@ -102,6 +104,76 @@ class Reader {
       join_point.argument_offset = integer(*node, "argument_offset");
     }
     result_.map.join_points.push_back(std::move(join_point));
+  }
+
+  void read_framing(const toml::table& from) {
+    only_keys(from,
+              {"length_at", "length_bytes", "length_adds", "kind_at", "kind_bytes", "id_at",
+               "id_bytes", "byte_order", "requests", "replies"},
+              "[framing]");
+    Framing framing;
+    framing.length_at = place(from, "length_at");
+    framing.length_bytes = field_size(from, "length_bytes", 4);
+    framing.kind_at = place(from, "kind_at");
+    framing.kind_bytes = field_size(from, "kind_bytes", 1);
+    framing.id_at = place(from, "id_at");
+    framing.id_bytes = field_size(from, "id_bytes", 4);
+    if (const toml::node* node = from.get("length_adds")) {
+      framing.length_adds = integer(*node, "length_adds");
+    }
+    const std::string order = required_string(from, "byte_order", "[framing]");
+    framing.little_endian = order == "little";
+    if (order != "little" && order != "big") {
+      fail(from.get("byte_order"), "`byte_order` must be \"big\" or \"little\"");
+    }
+    framing.requests = kinds(from, "requests");
+    framing.replies = kinds(from, "replies");
+    for (const uint64_t kind : framing.requests) {
+      if (framing.is_reply(kind)) {
+        fail(from.get("replies"),
+             "kind " + std::to_string(kind) + " is in `requests` and in `replies`");
+      }
+    }
+    result_.map.framing = std::move(framing);
+  }
+
+  // Where a field begins in a message.
+  uint32_t place(const toml::table& from, const char* key) {
+    const toml::node* node = from.get(key);
+    if (node == nullptr) fail(&from, std::string("`") + key + "` is missing in [framing]");
+    const int64_t value = node != nullptr ? integer(*node, key) : 0;
+    const int64_t most = Framing::kMostHeaderBytes - 8;
+    if (value < 0 || value > most) {
+      fail(node, std::string("`") + key + "` must be from 0 to " + std::to_string(most));
+      return 0;
+    }
+    return static_cast<uint32_t>(value);
+  }
+
+  uint32_t field_size(const toml::table& from, const char* key, uint32_t absent) {
+    const toml::node* node = from.get(key);
+    if (node == nullptr) return absent;
+    const int64_t value = integer(*node, key);
+    if (value == 1 || value == 2 || value == 4 || value == 8) return static_cast<uint32_t>(value);
+    fail(node, std::string("`") + key + "` must be 1, 2, 4 or 8");
+    return absent;
+  }
+
+  std::vector<uint64_t> kinds(const toml::table& from, const char* key) {
+    std::vector<uint64_t> result;
+    const toml::node* node = from.get(key);
+    const toml::array* array = node != nullptr ? node->as_array() : nullptr;
+    if (array == nullptr || array->empty() || array->size() > kMaxEntries) {
+      fail(node != nullptr ? node : &from, std::string("`") + key +
+                                               "` of [framing] must be a list of integers");
+      return result;
+    }
+    for (const toml::node& element : *array) {
+      const int64_t kind = integer(element, key);
+      if (kind < 0) fail(&element, std::string("`") + key + "` must not be negative");
+      result.push_back(static_cast<uint64_t>(kind));
+    }
+    return result;
   }
 
   // `giop_s.request_id = 1` is a table in a table to TOML; to us a name with a dot.

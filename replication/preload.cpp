@@ -24,6 +24,7 @@
 #include "libmeta_os/modules.h"
 #include "libmeta_os/real_calls.h"
 #include "libmeta_req/orb_binding.h"
+#include "libmeta_req/request_tracker.h"
 #include "metamarkers/interception.h"
 #include "metamarkers/join_point_map.h"
 #include "metamarkers/stack_inspection.h"
@@ -114,6 +115,7 @@ bool install_maps(const char* directory) {
     for (const markers::JoinPointMap& map : *installed) {
       map_classification().add_map(&map);
       req::bind_orb(map);
+      if (map.framing) req::set_framing(&*map.framing);
     }
   }
   for (const markers::JoinPointMap& map : *installed) {
