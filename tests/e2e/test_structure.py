@@ -114,6 +114,8 @@ class StructureTest(RecordingCase):
                 ("give both", ["--structure", *self.server()]),
                 ("give both", ["--sources-under", "/tmp", *self.server()]),
                 ("give both", ["--unseen", *self.server()]),
+                ("one recording", ["--unseen", *sources, "--trace", "a", "--trace", "b"]),
+                ("give one of them", ["--unseen", *sources, "--write-map", "m", *self.server()]),
                 ("leave out the server", ["--structure", *sources, *self.server()]),
                 ("as text or with --json", ["--structure", *sources, "--dot", "/dev/null"]),
                 ("No such file", ["--structure", "--sources", "/nowhere"]),
