@@ -303,6 +303,7 @@ std::string wrong_sources(const Options& options) {
     if (options.unseen) return "--unseen shows what of --sources was not seen: give both";
     return {};
   }
+  if (options.unseen && options.traces.size() > 1) return "--unseen takes one recording";
   if (options.unseen && options.map) {
     return "--unseen adds to the graph, which --write-map does not make: give one of them";
   }

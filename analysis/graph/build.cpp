@@ -122,9 +122,13 @@ class Builder {
     for (const std::string& name : names) {
       node.declared.push_back(fmt::format("{} {}", name, ancestry_->place_of(name).text()));
     }
+    if (names.empty()) return;
+    node.ancestors = ancestry_->of_object(names[0]);
+    for (const std::string& name : names) {
+      if (ancestry_->of_object(name) != node.ancestors) node.ancestors.clear();
+    }
     if (names.size() != 1) return;
     node.place = ancestry_->place_of(names[0]);
-    node.ancestors = ancestry_->of_object(names[0]);
     node.class_name = names[0];
   }
 

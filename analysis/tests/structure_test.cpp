@@ -238,9 +238,14 @@ TEST_F(StructureTest, AUnitThatDoesNotCompileIsNamedAndTheRestGoesOn) {
 TEST_F(StructureTest, WhatUnitsShareIsThereOnce) {
   write("shared.h", "struct Shared { int f() { return 1; } };");
   unit("a.cpp", "#include \"shared.h\"\nint main() { return Shared().f(); }");
-  unit("b.cpp", "#include \"shared.h\"\nint main() { return Shared().f() + 1; }");
+  fs::create_directories(directory_ / "below");
+  write("b.cpp", "#include \"shared.h\"\nint main() { return Shared().f() + 1; }");
+  database_.push_back({{"directory", (directory_ / "below").string()},
+                       {"file", "../b.cpp"},
+                       {"command", "c++ -c ../b.cpp"}});
   const Structure structure = read();
-  EXPECT_EQ(structure.classes.size(), 1u);
+  ASSERT_EQ(structure.classes.size(), 1u);
+  EXPECT_EQ(structure.classes[0].place.file, (directory_ / "shared.h").string());
   // Two programs: each has its own main.
   EXPECT_EQ(structure.functions.size(), 3u);
 }

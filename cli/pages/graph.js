@@ -221,7 +221,9 @@ function show_tables() {
                 {
                   key: "source",
                   label: "Source",
-                  value: (node) => (node.declared ?? [place_text(node.place)]).join(", "),
+                  // Of one member the class column has the name.
+                  value: (node) =>
+                    node.declared?.length > 1 ? node.declared.join(", ") : place_text(node.place),
                 },
               ]),
           count("members", "Stands for"),

@@ -85,12 +85,37 @@ class StructureTest(RecordingCase):
                             for what in json.loads(done.stdout)["missing"]), done.stdout)
         self.assertIn("bank::TellerServant::random_mutex_", found.read_text())
 
+    def test_of_programs_that_share_a_tree_the_recorded_one_is_told_apart(self):
+        """Each of the known servers is one file with its own main, class and lock."""
+        kept = self.directory / "kept"
+        ior = self.directory / "ior"
+        load = (f"{paths.program('known_load')} --ior {ior} --threads 2 --requests 40 "
+                "> /dev/null")
+        done = self.auxin("discover", "--record", kept, "--load", load, "--",
+                          paths.program("known_correct"), "--ior", ior)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.auxin("discover", "--json", "--trace", kept, "--sources", paths.build_dir(),
+                          "--sources-under", paths.ROOT / "tests" / "servers" / "known")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        graph = json.loads(done.stdout)
+        self.assertEqual(graph["structure"]["failures"], [])
+        main, = [node for node in graph["nodes"] if node["name"] == "main"]
+        self.assertEqual(main["place"]["file"],
+                         str(paths.ROOT / "tests" / "servers" / "known" / "correct.cpp"))
+        declared = {name.split()[0] for node in graph["nodes"] if node["kind"] == "lock"
+                    for name in node.get("declared", [])}
+        self.assertIn("known::Correct::ledger_lock_", declared)
+        for name in declared:
+            self.assertTrue(name.startswith("known::"), name)
+
     def test_options_that_do_not_fit_are_refused(self):
         sources = demo_sources()
         for sentence, words in (
                 ("give both", ["--structure", *self.server()]),
                 ("give both", ["--sources-under", "/tmp", *self.server()]),
                 ("give both", ["--unseen", *self.server()]),
+                ("one recording", ["--unseen", *sources, "--trace", "a", "--trace", "b"]),
+                ("give one of them", ["--unseen", *sources, "--write-map", "m", *self.server()]),
                 ("leave out the server", ["--structure", *sources, *self.server()]),
                 ("as text or with --json", ["--structure", *sources, "--dot", "/dev/null"]),
                 ("No such file", ["--structure", "--sources", "/nowhere"]),

@@ -170,7 +170,11 @@ class PackageTest(unittest.TestCase):
         self.assertIn("Package: auxin", fields)
         self.assertRegex(fields, r"Depends: .*libc6")
         listed = run("dpkg-deb", "--contents", package)
-        for name in ("/usr/bin/auxin", "libauxin.so", "/usr/share/auxin/maps/omniorb-4.2.toml"):
+        # Who reads no sources needs no libclang.
+        self.assertNotRegex(fields, r"\nDepends: .*libclang")
+        self.assertRegex(fields, r"\nRecommends: .*libclang1-14")
+        for name in ("/usr/bin/auxin", "libauxin.so", "/usr/share/auxin/maps/omniorb-4.2.toml",
+                     "/usr/libexec/auxin/auxin-structure"):
             self.assertIn(name, listed)
         unpacked = self.directory / "unpacked"
         run("dpkg-deb", "--extract", package, unpacked)

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 namespace auxin::analysis::reader {
 namespace {
 
@@ -283,7 +285,11 @@ Place UnitVisitor::place_of(CXCursor cursor) const {
   unsigned line = 0;
   clang_.getExpansionLocation(clang_.getCursorLocation(cursor), &file, &line, nullptr, nullptr);
   if (file == nullptr) return {};
-  return {clang_.text(clang_.getFileName(file)), line};
+  std::string name = clang_.text(clang_.getFileName(file));
+  // "../src/a.h" of one unit is "src/a.h" of another.
+  std::string& absolute = absolute_[name];
+  if (absolute.empty()) absolute = std::filesystem::absolute(name).lexically_normal().string();
+  return {absolute, line};
 }
 
 bool UnitVisitor::in_system_header(CXCursor cursor) const {

@@ -55,6 +55,7 @@ class UnitVisitor {
   CXTranslationUnit unit_;
   Structure structure_;
   std::set<std::string> classes_;
+  mutable std::map<std::string, std::string> absolute_;  // by a file's name as clang has it
   std::map<size_t, std::map<std::string, unsigned>> lambdas_;  // per function and parameters
   std::map<size_t, std::set<std::string>> calls_, mentions_;   // per function: what it has already
 };
