@@ -202,6 +202,21 @@ class EndpointTest(VerifyCase):
         self.assertTrue(os.listdir(f"{self.directory}/unix"), "the leader had one")
 
 
+class ClosedStreamsTest(VerifyCase):
+    def test_nothing_else_gets_their_numbers(self):
+        known = known_servers.server("correct")
+        words, environment = self.command(known, "pool", "--schedules", 2, "--no-minimal")
+        words.remove("--quiet")
+        for closed, status in (("<&- 2>&-", 0), ("<&-", 0), (">&-", 1), ("<&- >&- 2>&-", 1)):
+            with self.subTest(closed):
+                done = subprocess.run(["/bin/sh", "-c", f'exec {closed}; exec "$@"', "sh", *words],
+                                      env=environment, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, status, done.stderr)
+                if status == 0:
+                    self.assertTrue(json.loads(done.stdout)["fine"])
+        self.assert_nothing_left()
+
+
 class StateTest(VerifyCase):
     def test_is_read_alone_after_the_loads(self):
         known = known_servers.server("correct")
