@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/standard_streams.h"
 
 namespace {
 
@@ -26,6 +27,7 @@ std::string sentence_of(const CLI::ParseError& error) {
 
 int main(int argc, char** argv) {
   using namespace auxin::cli;
+  keep_standard_numbers();
 
   // The server's words are not ours to parse.
   std::vector<std::string> words(argv + 1, argv + argc);

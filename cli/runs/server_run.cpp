@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "cli/runs/process_tree.h"
+#include "replication/supervisor/initial_copy.h"
 #include "replication/supervisor/installation.h"
 
 namespace auxin::cli {
@@ -130,7 +131,11 @@ std::optional<int> ServerRun::ended(pid_t pid) {
 
 Result<pid_t> ServerRun::start_server() {
   auto variables = plan_.environment;
-  if (plan_.kind == RunKind::kNative) return start(plan_.server, variables, plan_.mute);
+  std::vector<std::string> own_words;  // without a group it is what replica 0 would be
+  for (const std::string& word : plan_.server) {
+    own_words.push_back(supervisor::with_replica(word, 0));
+  }
+  if (plan_.kind == RunKind::kNative) return start(own_words, variables, plan_.mute);
   if (plan_.kind == RunKind::kPreloaded) {
     auto library = supervisor::find_library();
     if (!library) return Error{library.error()};
@@ -140,7 +145,7 @@ Result<pid_t> ServerRun::start_server() {
     variables["LD_PRELOAD"] =
         present != nullptr && *present != '\0' ? *library + ":" + present : *library;
     variables.emplace("AUXIN_MAPS", *maps);
-    return start(plan_.server, variables, plan_.mute);
+    return start(own_words, variables, plan_.mute);
   }
   ready_file_ = plan_.directory + "/ready";
   char own[4096];  // what /proc/self/exe is must be known before the fork

@@ -276,6 +276,17 @@ class BadInputTest(RecordingCase):
                       self.refused("discover", "--op", "fliter x", *self.server()))
         self.assertIn("No such file", self.refused("discover", "--ops", "/nowhere", *self.server()))
 
+    def test_a_server_of_its_own_is_replica_0(self):
+        """The same words serve for a run without a group, and for the forms that are measured."""
+        ior = f"{self.directory}/ior"
+        server = ["--", paths.program("known_correct"), "--ior", f"{ior}-{{replica}}"]
+        load = f"{paths.program('known_load')} --ior {ior}-0 --requests 40 > /dev/null"
+        done = self.auxin("discover", "--load", load, *server)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(os.listdir(self.directory), ["ior-0"])
+        done = self.auxin("locks", "--measure", "--rounds", 1, "--load", load, *server)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_an_interruption_ends_the_run_and_tells_what_there_is(self):
         running = subprocess.Popen(
             [paths.program("auxin"), "discover", "--json", *self.server()],
