@@ -63,6 +63,7 @@ bool bind_orb(const markers::JoinPointMap& map) {
 bool orb_bound() { return bound; }
 
 bool request_of(uint64_t request_object, int* socket, uint32_t* request_id) {
+  if (!bound) return false;
   *request_id = at<uint32_t>(request_object, offsets.request_id);
   if (*request_id == kNoRequestId) return false;
   const uint64_t strand = at<uint64_t>(request_object, offsets.strand);
@@ -74,7 +75,8 @@ bool request_of(uint64_t request_object, int* socket, uint32_t* request_id) {
 }
 
 bool is_stream_of(uint64_t request_object, uint64_t stream) {
-  return request_object != 0 && request_object + static_cast<uint64_t>(offsets.stream) == stream;
+  return bound && request_object != 0 &&
+         request_object + static_cast<uint64_t>(offsets.stream) == stream;
 }
 
 bool is_outgoing(uint64_t strand) {
@@ -100,6 +102,8 @@ void lift_limit(uint64_t task) {
 }
 
 void* output_buffer(uint64_t stream, size_t* size_bytes) {
+  *size_bytes = 0;
+  if (!bound) return nullptr;
   const uint64_t begin = at<uint64_t>(stream, offsets.output_marker);
   const uint64_t end = at<uint64_t>(stream, offsets.output_end);
   *size_bytes = end > begin ? end - begin : 0;

@@ -97,6 +97,7 @@ class Connection final : public os::MetaSocket {
   uint64_t number() const { return number_; }
   uint64_t cookie() const;
   req::RequestTracker& tracker() { return tracker_; }
+  void set_non_blocking(bool non_blocking) { non_blocking_ = non_blocking; }  // as accept4 made it
 
   // os::MetaSocket
   ssize_t receive(int fd, msghdr* message, int flags, os::CallSite site) override;

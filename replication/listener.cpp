@@ -60,6 +60,8 @@ void Listener::announced(uint64_t, const stm::LogEntry& entry) {
 }
 
 int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSite site) {
+  // It may have been made so; from here on its changes are seen.
+  const bool non_blocking = (os::real().fcntl(fd, F_GETFL, nullptr) & O_NONBLOCK) != 0;
   Decision decision(site);
   stm::LogEntry logged;
   if (!decision.replay(&logged)) {
@@ -73,6 +75,7 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
         if (replica->control().listeners[i].number.load() == 0) number = i + 1;
       Listener* listener = make(number);
       listener->fd_ = fd;
+      listener->non_blocking_ = non_blocking;
       os::real().getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &bound_size);
       ListenerSlot& slot = slot_of(number);
       memcpy(&slot.address, &bound, sizeof bound);
@@ -97,6 +100,7 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
   }
   Listener* listener = make(logged.object);
   listener->fd_ = fd;
+  listener->non_blocking_ = non_blocking;
   if (rehearsing()) {
     os::attach(fd, listener);  // no client comes, and the address may be somebody else's by now
     return 0;
@@ -171,6 +175,7 @@ int Listener::accept_live(int fd, sockaddr* address, socklen_t* length, int flag
   kill_point(KillPoint::kAfterAccept);
   Connection* connection =
       Connection::make_accepted(made, number_, reinterpret_cast<sockaddr*>(&peer), peer_size);
+  if (connection != nullptr) connection->set_non_blocking((flags & SOCK_NONBLOCK) != 0);
   if (connection == nullptr) {
     note_unsupported("more than 4096 connections at once: further ones are closed at once");
     os::real().close(made);
@@ -199,6 +204,7 @@ int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, b
       r.lock().unlock();
       if (connection == nullptr) diverge("an accepted connection is unknown here");
       const int fd = connection->take_descriptor(-1);
+      connection->set_non_blocking((flags & SOCK_NONBLOCK) != 0);
       if ((flags & SOCK_CLOEXEC) == 0) os::real().fcntl(fd, F_SETFD, nullptr);
       if (address != nullptr && length != nullptr) connection->getpeername(fd, address, length);
       return fd;
@@ -265,7 +271,10 @@ int Listener::fcntl(int fd, int command, long argument) {
     non_blocking_ = (argument & O_NONBLOCK) != 0;
     if (is_virtual()) return 0;
   }
-  return os::real().fcntl(fd, command, reinterpret_cast<void*>(argument));
+  const int result = os::real().fcntl(fd, command, reinterpret_cast<void*>(argument));
+  if (command == F_GETFL && result >= 0)
+    return non_blocking_ ? result | O_NONBLOCK : result & ~O_NONBLOCK;
+  return result;
 }
 int Listener::ioctl(int fd, unsigned long request, void* argument) {
   if (request == FIONBIO) {

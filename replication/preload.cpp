@@ -43,6 +43,7 @@
 #include "replication/rehearsal/disturbance.h"
 #include "replication/rehearsal/leave_out.h"
 #include "replication/rehearsal/rehearsal.h"
+#include "replication/replay.h"
 #include "replication/replica.h"
 #include "replication/report.h"
 #include "replication/request_events.h"
@@ -115,7 +116,10 @@ bool install_maps(const char* directory) {
     for (const markers::JoinPointMap& map : *installed) {
       map_classification().add_map(&map);
       req::bind_orb(map);
-      if (map.framing) req::set_framing(&*map.framing);
+      if (map.framing) {
+        req::set_framing(&*map.framing);
+        replay.order_input();
+      }
     }
   }
   for (const markers::JoinPointMap& map : *installed) {

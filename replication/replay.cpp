@@ -45,6 +45,7 @@ void Replay::start(uint64_t begin, uint64_t end) {
   outcomes_ = map_array<uint32_t>(kWindow);
   consumed_bits_ = map_array<uint64_t>(kWindow / 64);
   sends_.map();
+  chunks_.map();
   thread_decisions_.map();
   records_ = map_array<ActivityRecord>(kRecords);
   read_position_ = begin;
@@ -187,7 +188,8 @@ void Replay::consumed_locked(uint64_t position) {
   consumed_bits_[position % kWindow / 64] |= 1ull << (position % 64);
   const bool send_changed = sends_.remove(position, read_position_);
   const bool decision_changed = thread_decisions_.remove(position, read_position_);
-  if (send_changed || decision_changed) wake_gated_locked();
+  const bool chunk_changed = input_ordered_ && chunks_.remove(position, read_position_);
+  if (send_changed || decision_changed || chunk_changed) wake_gated_locked();
   uint64_t low = low_.load(std::memory_order_relaxed);
   if (position != low) return;
   while (low < read_position_) {
@@ -222,6 +224,7 @@ void Replay::consumed(uint64_t position) {
 }
 
 bool Replay::deliverable(uint64_t position) const {
+  if (input_ordered_ && chunks_.lowest() < position) return false;
   return sends_.lowest() > position && thread_decisions_.lowest() > position;
 }
 
@@ -478,6 +481,7 @@ void Replay::dispatch(uint64_t position, const stm::LogEntry& entry) {
       }
       connection->note_received(entry);
       append_to(connection->queue(), position);
+      if (input_ordered_) chunks_.add(position);
       wake_locked(connection->waiters());
       if (connection->take_polled()) wake_pollers_locked();
       return;

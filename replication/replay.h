@@ -82,6 +82,11 @@ class PositionSet {
 
 class Replay {
  public:
+  // Chunks are delivered in the log's order over all connections. For a middleware with a queue of
+  // requests and a pool of fixed size: its workers then take them up in the leader's order, and none
+  // waits for one that no worker is left for. Before start().
+  void order_input() { input_ordered_ = true; }
+
   // Called before the pump runs. `begin`: where this replica starts to read; from `end` on it reads
   // nothing.
   void start(uint64_t begin, uint64_t end = kNoPosition);
@@ -195,6 +200,8 @@ class Replay {
   uint32_t* outcomes_ = nullptr;     // [kWindow] of sends, once noted; 0: not yet
   uint64_t* consumed_bits_ = nullptr;  // [kWindow / 64]
   PositionSet sends_;                // not reached yet
+  PositionSet chunks_;               // not read yet, where input is ordered
+  bool input_ordered_ = false;
   PositionSet thread_decisions_;     // not consumed yet, of the application's own threads
   ActivityRecord* records_ = nullptr;
   ActivityRecord* free_records_ = nullptr;

@@ -164,7 +164,7 @@ void on_leave(const markers::JoinPoint& point, uint64_t) {
       if (marker == nullptr) return;
       size_t size = 0;
       void* buffer = req::output_buffer(marker->argument, &size);
-      memset(buffer, 0, size);
+      if (size > 0) memset(buffer, 0, size);
       return;
     }
     default:

@@ -83,6 +83,46 @@ std::optional<size_t> position_of(const Trace& trace, Path path, const std::stri
   return std::nullopt;
 }
 
+namespace {
+
+bool accepted(const Trace& trace, const TraceObject& object) {
+  return object.kind == ObjectKind::kConnection && object.made_path != 0 &&
+         trace.calls[object.made_by].name.starts_with("accept");
+}
+
+std::string most_frequent(const std::map<std::string, uint64_t>& counts) {
+  const auto most = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
+    return a.second < b.second;
+  });
+  return most == counts.end() ? "" : most->first;
+}
+
+}  // namespace
+
+std::optional<HandOver> find_hand_over(const Trace& trace, const TraceObjects& objects) {
+  std::map<std::string, uint64_t> received, answered;
+  HandOver found;
+  for (uint32_t thread = 0; thread < trace.threads.size(); ++thread) {
+    const std::vector<Event>& events = trace.threads[thread].events;
+    for (size_t i = 0; i < events.size(); ++i) {
+      if (!trace.is_call(events[i]) || events[i].result <= 0) continue;
+      const std::string_view name = trace.call_of(events[i]).name;
+      const uint32_t connection = objects.of_event[thread][i];
+      if (connection == kNoObject || !accepted(trace, objects.objects[connection])) continue;
+      const Path path = trace.path(events[i].path);
+      if (path.empty()) continue;
+      if (receives(name)) ++received[trace.frames[path[0]].function];
+      if (!sends(name)) continue;
+      ++answered[trace.frames[path[0]].function];
+      ++found.answers;
+    }
+  }
+  if (found.answers == 0 || received.empty()) return std::nullopt;
+  found.received_in = most_frequent(received);
+  found.answered_in = most_frequent(answered);
+  return found;
+}
+
 std::vector<Exchange> find_exchanges(const Trace& trace, const TraceObjects& objects) {
   std::vector<Exchange> exchanges;
   for (uint32_t thread = 0; thread < trace.threads.size(); ++thread) {
@@ -93,11 +133,7 @@ std::vector<Exchange> find_exchanges(const Trace& trace, const TraceObjects& obj
       const std::string_view name = trace.call_of(events[i]).name;
       const uint32_t connection = objects.of_event[thread][i];
       if (connection == kNoObject || (!receives(name) && !sends(name))) continue;
-      const TraceObject& object = objects.objects[connection];
-      if (object.kind != ObjectKind::kConnection || object.made_path == 0 ||
-          !trace.calls[object.made_by].name.starts_with("accept")) {
-        continue;
-      }
+      if (!accepted(trace, objects.objects[connection])) continue;
       if (receives(name)) {
         received[connection] = i;
       } else if (const auto found = received.find(connection);

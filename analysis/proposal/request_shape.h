@@ -40,6 +40,14 @@ struct Exchange {
 // In the order of threads and events.
 std::vector<Exchange> find_exchanges(const Trace& trace, const TraceObjects& objects);
 
+// Requests that one thread receives and another answers: the functions that mostly do, and how many
+// answers there were. None where nothing was answered.
+struct HandOver {
+  std::string received_in, answered_in;
+  uint64_t answers = 0;
+};
+std::optional<HandOver> find_hand_over(const Trace& trace, const TraceObjects& objects);
+
 std::optional<FunctionFinding> find_dispatcher(const Trace& trace, const Linkage& linkage,
                                                const std::vector<Exchange>& exchanges);
 
