@@ -5,6 +5,7 @@ Both directions count: what it calls sufficient, closed and needed is so, and of
 names the functions that the manifest names. The other cases are what a user meets: a failure that
 is kept and replayed, loads that fail, a server that nobody calls, an interrupt in the middle.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -296,13 +297,16 @@ class InterruptTest(VerifyCase):
         known = known_servers.server("correct")
         words, environment = self.command(known, "pool", "--schedules", 5000)
         with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True) as child:
+                              stderr=subprocess.PIPE, text=True) as child, \
+                contextlib.ExitStack() as on_failure:
+            on_failure.callback(child.kill)
             time.sleep(3)
             status = subprocess.run([paths.program("auxin"), "status"], capture_output=True,
                                     text=True, timeout=30)
             self.assertNotIn("cannot", status.stdout + status.stderr)  # rehearsals are no groups
             child.send_signal(number)
-            _, said = child.communicate(timeout=30)
+            _, said = child.communicate(timeout=60)
+            on_failure.pop_all()
         self.assertEqual(child.returncode, 2, said)
         self.assertIn("interrupted", said)
         self.assert_nothing_left()

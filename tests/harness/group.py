@@ -160,7 +160,7 @@ class Group:
 
     # --- looking ---
 
-    def auxin(self, *arguments, timeout_s=10):
+    def auxin(self, *arguments, timeout_s=30):
         return subprocess.run(
             [self.program, *arguments, "--state-dir", str(self.state_dir)],
             env=self.environment, capture_output=True, text=True, timeout=timeout_s)

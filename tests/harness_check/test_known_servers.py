@@ -8,7 +8,7 @@ import unittest
 from harness import known_servers, paths, processes, server
 
 KEYS = {"name", "maps", "sufficient", "closed", "data_race", "value", "why", "lock", "divergence",
-        "open_pair"}
+        "open_pair", "unsupported"}
 
 
 def functions_of(told):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of `auxin locks --html`, in a browser: it shows the report, and one can work with it."""
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -224,7 +226,9 @@ class OddPagesTest(page_case.PageCase):
         path = self.directory / "watched.html"
         command = self.bank(port)[1:]
         with group.Group(self, command, port=port, replicas=1, key=b"Bank") as bank:
-            load = subprocess.Popen(["/bin/sh", "-c", self.load(port, "deposit", calls=4000)])
+            # It ends when it is told to: nobody knows how long the watching takes to begin.
+            load = subprocess.Popen(["/bin/sh", "-c", self.load(port, "deposit", calls=10**7)],
+                                    start_new_session=True)
             try:
                 processes.await_true(lambda: bank.status()["requests"] > 100, 20, "it is loaded")
                 done = bank.auxin("locks", bank.name, "--for", "0.3", "--html", str(path))
@@ -232,6 +236,7 @@ class OddPagesTest(page_case.PageCase):
                 refused = bank.auxin("locks", bank.name, "--for", "0", "--html", str(path))
                 self.assertEqual(refused.returncode, 2)
             finally:
+                os.killpg(load.pid, signal.SIGKILL)
                 load.wait(60)
         page = self.open(path)
         self.assertIn("1 has to be ordered", self.texts(page, "#claim")[0])

@@ -50,7 +50,7 @@ class ShortLived : public Servant {
     std::lock_guard<std::mutex> hold(account.lock);
     return account.ledger.append(token);
   }
-  std::shared_ptr<Account> find(CORBA::Long name) {
+  [[gnu::noinline]] std::shared_ptr<Account> find(CORBA::Long name) {
     std::lock_guard<std::mutex> hold(accounts_lock_);
     std::shared_ptr<Account>& account = accounts_[name];
     if (!account) {
