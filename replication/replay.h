@@ -83,8 +83,8 @@ class PositionSet {
 class Replay {
  public:
   // Chunks are delivered in the log's order over all connections. For a middleware with a queue of
-  // requests and a pool of fixed size: its workers then take them up in the leader's order, and none
-  // waits for one that no worker is left for. Before start().
+  // requests and a pool of fixed size: its workers then take them up in the leader's order, and
+  // none waits for one that no worker is left for. Before start().
   void order_input() { input_ordered_ = true; }
 
   // Called before the pump runs. `begin`: where this replica starts to read; from `end` on it reads

@@ -53,12 +53,11 @@ class Proposer {
     exchanges_ = find_exchanges(trace_, objects_);
     const auto hand_over = find_hand_over(trace_, objects_);
     if (exchanges_.empty() && hand_over) {
-      return Error{fmt::format("{} answers were sent in {} by other threads than those that receive "
-                               "in {}: requests are handed over, and a map alone can't say where a "
-                               "thread takes one up; annotate that place with auxin_request_begin "
-                               "(docs/locks.md)",
-                               hand_over->answers, hand_over->answered_in,
-                               hand_over->received_in)};
+      return Error{fmt::format(
+          "{} answers were sent in {} by other threads than those that receive in {}: requests are "
+          "handed over, and a map alone can't say where a thread takes one up; annotate that place "
+          "with auxin_request_begin (docs/locks.md)",
+          hand_over->answers, hand_over->answered_in, hand_over->received_in)};
     }
     if (exchanges_.empty()) {
       return Error{"no thread was seen that receives on a connection and answers there: give a "

@@ -91,9 +91,9 @@ bool accepted(const Trace& trace, const TraceObject& object) {
 }
 
 std::string most_frequent(const std::map<std::string, uint64_t>& counts) {
-  const auto most = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
-    return a.second < b.second;
-  });
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == counts.end() ? "" : most->first;
 }
 

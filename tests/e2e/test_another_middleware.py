@@ -130,7 +130,8 @@ class GroupTest(MiddlewareCase):
 
 class ToolsTest(MiddlewareCase):
     def test_locks_tells_what_its_requests_order(self):
-        report = json.loads(self.auxin("locks", "--json", *self.run_words(paths.free_port())).stdout)
+        done = self.auxin("locks", "--json", *self.run_words(paths.free_port()))
+        report = json.loads(done.stdout)
         self.assertGreater(report["requests"], 1000)
         self.assertGreater(report["ordered"], 1000)
         self.assertLess(report["ordered"], report["acquisitions"] / 4)
