@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A client that does not know what a retry is: several connections, several requests on their way
-// on each. Whatever is acknowledged must be there exactly once.
+// on each. Whatever is acknowledged must be there exactly once. One load at a time: entries of
+// another one in the journal would look like doubled ones.
 //
 //   harbour_load PORT [--clients N] [--calls N] [--depth N] [--rate CALLS_PER_S] [--seed S]
 //
@@ -18,7 +19,6 @@
 #include <map>
 #include <mutex>
 #include <random>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -117,9 +117,10 @@ class Peer {
 // What all clients have had acknowledged.
 struct Ledger {
   std::mutex lock;
+  int64_t length_before = 0;  // of the journal
   int64_t deposited = 0;
-  std::map<int64_t, std::string> entries;  // of the journal, by number
-  std::set<std::string> accounts;
+  std::map<int64_t, std::string> entries;   // of the journal, by number
+  std::map<std::string, int64_t> accounts;  // what each must have, by key
   std::string wrong;
 
   void fail(const std::string& what) {
@@ -199,14 +200,21 @@ class Client {
     }
     const int64_t number = Peer::number_in(body);
     std::lock_guard<std::mutex> hold(ledger_.lock);
-    if (call.what == Call::What::kDeposit) ledger_.deposited += call.amount;
+    if (call.what == Call::What::kDeposit) {
+      ledger_.deposited += call.amount;
+      ledger_.accounts[own_] += call.amount;
+    }
+    if (call.what == Call::What::kMove) {
+      ledger_.accounts[own_] -= call.amount;
+      ledger_.accounts[other_] += call.amount;
+    }
     if (call.what == Call::What::kAppend && !ledger_.entries.emplace(number, call.text).second)
       throw std::runtime_error("two entries with the number " + std::to_string(number));
   }
 
   void note_account(const std::string& key) {
     std::lock_guard<std::mutex> hold(ledger_.lock);
-    if (!ledger_.accounts.insert(key).second)
+    if (!ledger_.accounts.emplace(key, 0).second)
       throw std::runtime_error("two accounts with the key " + key);
   }
 
@@ -221,18 +229,25 @@ class Client {
 
 void check(const Options& options, Ledger& ledger) {
   Peer peer(options.port);
-  int64_t sum = 0;
-  for (const std::string& account : ledger.accounts)
-    sum += peer.number(account, "balance", Output());
-  if (sum != ledger.deposited) {
-    throw std::runtime_error("the accounts have " + std::to_string(sum) + ", acknowledged were " +
-                             std::to_string(ledger.deposited));
+  for (const auto& [key, acknowledged] : ledger.accounts) {
+    const int64_t balance = peer.number(key, "balance", Output());
+    if (balance != acknowledged) {
+      throw std::runtime_error(key + " has " + std::to_string(balance) + ", acknowledged were " +
+                               std::to_string(acknowledged));
+    }
   }
   for (const auto& [number, text] : ledger.entries) {
     Output arguments;
     arguments.number(number);
     if (peer.text("journal", "text", arguments) != text)
       throw std::runtime_error("entry " + std::to_string(number) + " is another one");
+  }
+  // An append that was done twice and acknowledged once leaves a number that nobody was given.
+  const int64_t appended = peer.number("journal", "length", Output()) - ledger.length_before;
+  if (appended != static_cast<int64_t>(ledger.entries.size())) {
+    throw std::runtime_error("the journal has " + std::to_string(appended) +
+                             " more entries, acknowledged were " +
+                             std::to_string(ledger.entries.size()));
   }
 }
 
@@ -269,6 +284,12 @@ int main(int argc, char** argv) {
     *target = number_of(argv[i + 1], argv[i]);
   }
   Ledger ledger;
+  try {
+    ledger.length_before = Peer(options.port).number("journal", "length", Output());
+  } catch (const std::exception& error) {
+    printf("WRONG: %s\n", error.what());
+    return 1;
+  }
   std::vector<std::thread> threads;
   for (unsigned number = 0; number < options.clients; ++number) {
     threads.emplace_back([&, number] {
