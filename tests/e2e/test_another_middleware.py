@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import random
 import shutil
 import socket
 import struct
@@ -81,7 +80,8 @@ class NativeTest(MiddlewareCase):
             for environment in ({}, preload):
                 with self.subTest(program, **environment), self.server(program,
                                                                        **environment) as port:
-                    self.load(port, clients=6, calls=1000, depth=8, seed=random.randrange(1000))
+                    self.load(port, clients=6, calls=1000, depth=8,
+                              seed=paths.seed() % 1000000)
 
     def test_what_is_no_message_ends_its_connection_only(self):
         with self.server() as port:
@@ -102,16 +102,18 @@ class GroupTest(MiddlewareCase):
     kills = 20 if paths.LONG else 4
 
     def test_a_client_does_not_notice_that_leaders_die(self):
-        port = paths.free_port()
+        port, seed = paths.free_port(), paths.seed() % 1000000
         with group.Group(self, [paths.program("harbour_server"), "--port", str(port)],
                          environment={"AUXIN_MAPS": self.maps["AUXIN_MAPS"]}) as running:
             running.await_all_ready()
-            for _ in range(self.kills):
+            for turn in range(self.kills):
+                before = running.status()["requests"]
                 client = subprocess.Popen(load_words(port, clients=4, calls=600, depth=6, rate=500,
-                                                     seed=random.randrange(1000)),
+                                                     seed=seed + turn),
                                           stdout=subprocess.PIPE, text=True)
                 try:
-                    processes.await_true(lambda: running.status()["requests"] > 0, 20, "load")
+                    processes.await_true(lambda: running.status()["requests"] > before, 20,
+                                         "the load has begun")
                     running.replace_leader()
                     output, _ = client.communicate(timeout=60)
                 finally:
