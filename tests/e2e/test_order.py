@@ -192,7 +192,7 @@ class ApplicationThreadsTest(ProbeCase):
     def test_threads_started_in_a_request_finish_in_the_same_order_everywhere(self):
         def step(probe, client, turn):
             return probe.number("fan_out", 4)
-        with load.ProbeLoad(self.port, clients=2, step=step) as clients:
+        with load.ProbeLoad(self.port, clients=2, step=step, pause_s=0.005) as clients:
             clients.await_calls(60)
             self.group.replace_leader()
             clients.await_calls(60)
@@ -203,7 +203,7 @@ class ApplicationThreadsTest(ProbeCase):
     def test_tasks_in_the_background_of_a_request(self):
         def step(probe, client, turn):
             return probe.number("async_add", 3)
-        with load.ProbeLoad(self.port, clients=3, step=step) as clients:
+        with load.ProbeLoad(self.port, clients=3, step=step, pause_s=0.005) as clients:
             self.kill_leaders(clients, 2, 200, 100)
         clients.assert_clean(self)
         self.assertIn(f"counter {3 * clients.calls} ", self.assert_agreement())
