@@ -6,7 +6,6 @@
 #pragma once
 
 #include <linux/futex.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,21 +13,11 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "libmeta_os/raw_syscall.h"
+
 namespace auxin::replication {
 
-// The system call without libc's errno: returns -errno on failure.
-inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
-                        long f = 0) {
-  long result;
-  register long r10 asm("r10") = d;
-  register long r8 asm("r8") = e;
-  register long r9 asm("r9") = f;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
-}
+using os::raw_syscall;
 
 inline uint64_t monotonic_ns() {
   timespec now;
