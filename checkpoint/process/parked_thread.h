@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is known of a thread while it is stopped, and what it takes to make it again elsewhere.
+//
+// Written by the saver (what it saw from outside, before the signal) and by the thread itself in
+// its handler. In a restored process the records are in memory as they were.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "checkpoint/process/interrupted_call.h"
+#include "checkpoint/process/saved_context.h"
+
+namespace auxin::checkpoint {
+
+inline constexpr uint32_t kMaxParkedThreads = 4096;
+
+struct ParkedThread {
+  // kGone: it ended first, or was given up: a signal that comes late finds that and returns.
+  enum State : uint32_t { kGone = 0, kAsked = 1, kParking = 2, kParked = 3 };
+
+  std::atomic<uint32_t> state;
+  uint32_t round;               // which stop it is
+  int32_t tid;                  // the kernel's, in the process that it was stopped in
+  CallBefore before;
+
+  SavedContext context;         // goes on in the handler
+  uint64_t thread_pointer;      // FS base
+  uint64_t robust_list;         // head of the robust list, as the kernel knows it
+  uint64_t robust_list_size_bytes;
+  char name[16];
+};
+
+}  // namespace auxin::checkpoint
