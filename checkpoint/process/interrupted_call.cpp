@@ -66,14 +66,20 @@ const timespec* timespec_argument(const ucontext_t& frame, int index) {
   return reinterpret_cast<const timespec*>(argument(frame, index));
 }
 
-// `mov $number, %eax; syscall` just before rip: how libc makes nearly all of its calls.
+// `mov $number, %eax`, a few instructions that load arguments, `syscall`: how libc makes its calls.
+// For the rare thread that was seen on its way into the call.
 int64_t number_from_code(uint64_t rip) {
-  if ((rip & 4095) < 7) return -1;  // the bytes may be on another page
   const auto* code = reinterpret_cast<const unsigned char*>(rip);
-  if (code[-2] != 0x0f || code[-1] != 0x05 || code[-7] != 0xb8) return -1;
-  uint32_t number;
-  __builtin_memcpy(&number, code - 6, sizeof number);
-  return number;
+  const uint64_t on_this_page = rip & 4095;
+  if (on_this_page < 7 || code[-2] != 0x0f || code[-1] != 0x05) return -1;
+  const auto reach = static_cast<int>(on_this_page < 32 ? on_this_page : 32);
+  for (int back = 7; back <= reach; ++back) {
+    if (code[-back] != 0xb8) continue;
+    uint32_t number;
+    __builtin_memcpy(&number, code - back + 1, sizeof number);
+    if (number < 1024) return number;
+  }
+  return -1;
 }
 
 }  // namespace

@@ -27,7 +27,9 @@ struct ParkedThread {
   CallBefore before;
 
   SavedContext context;         // goes on in the handler
+  uint32_t is_main;             // 1: the process's first thread
   uint64_t thread_pointer;      // FS base
+  uint64_t clear_tid;           // address that the kernel clears at its end (pthread_join waits)
   uint64_t robust_list;         // head of the robust list, as the kernel knows it
   uint64_t robust_list_size_bytes;
   char name[16];

@@ -11,6 +11,7 @@
 
 #include "checkpoint/process/proc_files.h"
 #include "checkpoint/process/signal_action.h"
+#include "checkpoint/process/thread_restart.h"
 #include "libmeta_os/private_memory.h"
 #include "libmeta_os/raw_syscall.h"
 
@@ -47,24 +48,17 @@ void wake(std::atomic<uint32_t>& word, long count) {
 
 // --- on the stopped thread ---
 
-void describe_itself(ParkedThread& self) {
-  raw_syscall(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */,
-              reinterpret_cast<long>(&self.thread_pointer));
-  raw_syscall(SYS_get_robust_list, 0, reinterpret_cast<long>(&self.robust_list),
-              reinterpret_cast<long>(&self.robust_list_size_bytes));
-  raw_syscall(SYS_prctl, 16 /* PR_GET_NAME */, reinterpret_cast<long>(self.name));
-}
-
 void park(ParkedThread& self, ucontext_t& frame) {
   const uint32_t round = self.round;
   InterruptedCall call;
   call.examine(frame, self.before);
-  describe_itself(self);
-  if (auxin_save_context(&self.context) != 0) {
-    // In a new process that has this one's memory.
+  describe_own_thread(self);
+  if (auxin_save_context(&self.context) == 0) {
+    self.state.store(ParkedThread::kParked, std::memory_order_release);
+    if (not_parked.fetch_sub(1, std::memory_order_acq_rel) == 1) wake(not_parked, 1);
+  } else {
+    arrive_in_new_process(self);
   }
-  self.state.store(ParkedThread::kParked, std::memory_order_release);
-  if (not_parked.fetch_sub(1, std::memory_order_acq_rel) == 1) wake(not_parked, 1);
   // The record may be used for the next stop already when this one is over.
   while (round_now.load(std::memory_order_acquire) == round) wait_on(round_now, round, 0);
   call.go_on(frame);

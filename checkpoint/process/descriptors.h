@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The process's open descriptors: what each of them is, read at the stop, and how it is made again.
+//
+//   regular files, directories, devices   opened again by name, at the same position
+//   pipes with both ends in the process    a new pipe, with the bytes that lay in the old one
+//   eventfd, timerfd, signalfd, epoll      made again with their state
+//   0, 1, 2                                those of the process that restores
+//   sockets, and what else there is        their owner's (the engine's); without one, a socket of
+//                                          the same kind that nobody is connected to
+//
+// Read and made with raw system calls, while all other threads are stopped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace auxin::checkpoint {
+
+inline constexpr int kMaxDescriptors = 4096;
+
+struct SavedDescriptor {
+  enum Kind : uint32_t {
+    kFile, kPipe, kEventFd, kEpoll, kTimerFd, kSignalFd, kSocket, kOther
+  };
+  int32_t fd;
+  Kind kind;
+  uint32_t open_flags;       // as fcntl(F_GETFL)
+  uint32_t close_on_exec;
+  uint64_t identity;         // inode: equal for both ends of a pipe
+  int32_t duplicate_of;      // a lower descriptor with the same open file; -1: none
+  uint32_t padding;
+  uint64_t position;         // kFile
+  uint64_t state[4];         // kEventFd: count, semaphore. kTimerFd: clock, value ns, interval ns,
+                             // flags. kSignalFd: mask. kSocket: family, type, protocol
+  uint32_t text_offset;      // kFile: path. kEpoll: lines of what it watches. kPipe: its bytes
+  uint32_t text_size_bytes;
+};
+
+class Descriptors {
+ public:
+  bool prepare();             // maps the tables, which are part of the image
+  void read();                // at the stop
+  // In the restored process. `claimed`: the owner's, asked first for each: true if it has put
+  // something under the number. Null: nobody's.
+  void make_again(bool (*claim)(const SavedDescriptor&));
+  uint32_t count() const { return count_; }
+  const SavedDescriptor& operator[](uint32_t index) const { return table_[index]; }
+  const char* text(const SavedDescriptor& d) const { return text_ + d.text_offset; }
+  // The first that can't be made again as it was, as a sentence; null: none.
+  const char* problem();
+
+ private:
+  void read_one(int fd);
+  void read_details(SavedDescriptor& saved, const char* info);
+  void read_pipe(SavedDescriptor& saved);
+  void find_original(uint32_t index);
+  int make_one(uint32_t index);
+  int make_pipe(uint32_t index);
+  void watch_again(const SavedDescriptor& saved);
+  void add_text(SavedDescriptor& saved, const char* text, size_t size_bytes);
+  bool other_end_is_here(uint32_t index) const;
+
+  SavedDescriptor* table_ = nullptr;
+  char* text_ = nullptr;
+  uint32_t count_ = 0, text_size_bytes_ = 0;
+  char problem_text_[256];
+};
+
+}  // namespace auxin::checkpoint

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/process/process_image.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "checkpoint/process/digest.h"
+#include "checkpoint/process/image_tables.h"
+#include "checkpoint/process/kernel_state.h"
+#include "checkpoint/process/proc_files.h"
+#include "checkpoint/process/segment_file.h"
+#include "checkpoint/process/thread_restart.h"
+#include "checkpoint/process/thread_stop.h"
+#include "libmeta_os/raw_syscall.h"
+
+namespace auxin::checkpoint {
+namespace {
+
+using os::raw_syscall;
+
+// Part of the image: what the restored process reads.
+struct Kept {
+  ParkedThread saver;         // its own record: it does not stop
+  KernelState kernel;
+  Descriptors descriptors;
+  RestorerRange restorer;
+  RestoreHooks hooks;
+};
+Kept kept;
+
+ImageTables tables;
+SegmentFile file;
+SegmentHeader header;
+
+uint64_t now_ns(clockid_t clock) {
+  timespec now;
+  raw_syscall(SYS_clock_gettime, clock, reinterpret_cast<long>(&now));
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+void say(SaveResult* result, SaveOutcome outcome, const char* format, const char* what,
+         long number = 0) {
+  result->outcome = outcome;
+  snprintf(result->message, sizeof result->message, format, what, number);
+}
+
+bool stop(const SaveOptions& options, SaveResult* result) {
+  const StopResult stopped = stop_threads(options.patience_ns);
+  result->thread_count = stopped.thread_count + 1;
+  switch (stopped.status) {
+    case StopStatus::kStopped:
+      return true;
+    case StopStatus::kPatience:
+      say(result, SaveOutcome::kFailed, "%sthread %ld did not stop in time", "", stopped.tid);
+      return false;
+    case StopStatus::kTooManyThreads:
+      say(result, SaveOutcome::kRefused, "it has %s than %ld threads", "more", kMaxParkedThreads);
+      return false;
+    default:
+      say(result, SaveOutcome::kFailed, "%s can't be read", "/proc/self/task");
+      return false;
+  }
+}
+
+// With all threads stopped: everything but the contents of memory.
+const char* describe(const SaveOptions& options) {
+  ImageProcess& process = header.process;
+  process = ImageProcess{};
+  if (!read_memory_map(&process)) return "/proc/self/stat or auxv can't be read";
+  read_kernel_state(&kept.kernel);
+  kept.descriptors.read();
+  if (const char* problem = tables.fill(&process)) return problem;
+  if (const char* problem = kept.descriptors.problem()) return problem;
+  const ParkedThread* main = find_main_thread(kept.saver);
+  if (main == nullptr) return "its main thread has ended before the others";
+  process.main_thread_pointer = main->thread_pointer;
+  process.main_context = reinterpret_cast<uint64_t>(&main->context);
+  process.restorer_word = reinterpret_cast<uint64_t>(&kept.restorer);
+  memcpy(header.magic, kImageMagic, sizeof header.magic);
+  header.version = kImageVersion;
+  header.header_size_bytes = sizeof header;
+  raw_syscall(SYS_getrandom, reinterpret_cast<long>(&header.image_id), sizeof header.image_id, 0);
+  header.sequence = 0;
+  header.previous_digest = 0;
+  header.log_position = options.log_position;
+  header.made_realtime_ns = now_ns(CLOCK_REALTIME);
+  memset(header.program, 0, sizeof header.program);
+  raw_syscall(SYS_readlink, reinterpret_cast<long>("/proc/self/exe"),
+              reinterpret_cast<long>(header.program), sizeof header.program - 1);
+  snprintf(header.library_version, sizeof header.library_version, "%s", AUXIN_VERSION);
+  header.thread_count = parked_thread_count() + 1;
+  header.descriptor_count = kept.descriptors.count();
+  fill_binding(&header.binding, process.vdso_begin, process.vdso_end);
+  return nullptr;
+}
+
+void write_failed(SaveResult* result, const char* path, long error) {
+  snprintf(result->message, sizeof result->message, "%.300s can't be written: %s", path,
+           strerrordesc_np(static_cast<int>(-error)));
+  result->outcome = SaveOutcome::kFailed;
+}
+
+[[gnu::noinline]] void save_stopped(const SaveOptions& options, SaveResult* result) {
+  if (const char* problem = describe(options)) {
+    say(result, SaveOutcome::kRefused, "%s", problem);
+    return;
+  }
+  long error = file.create(options.path);
+  if (error == 0) error = file.write_contents(header, tables);
+  if (error != 0) {
+    file.abandon();
+    write_failed(result, options.path, error);
+  } else {
+    result->outcome = SaveOutcome::kSaved;
+  }
+}
+
+// In the new process, on the saver's thread: all others are still to be made.
+void make_the_rest_again() {
+  put_kernel_state_back(kept.kernel);
+  kept.descriptors.make_again(kept.hooks.claim_descriptor);
+  restart_threads(kept.saver);
+  if (kept.hooks.before_threads_go_on != nullptr) kept.hooks.before_threads_go_on();
+  resume_threads();
+}
+
+}  // namespace
+
+void leave_out_of_images(void* begin, uint64_t size_bytes) {
+  const auto address = reinterpret_cast<uint64_t>(begin);
+  tables.leave_outside(address, address + size_bytes);
+}
+
+void set_restore_hooks(const RestoreHooks& hooks) { kept.hooks = hooks; }
+
+SaveResult save_process(const SaveOptions& options) {
+  static SaveResult result;   // not on the stack: valid on both returns
+  static uint64_t mask, begin_ns;
+  result = SaveResult{};
+  if (!tables.prepare() || !file.prepare(&tables) || !kept.descriptors.prepare()) {
+    say(&result, SaveOutcome::kFailed, "%s", "no memory for the image's tables");
+    return result;
+  }
+  const uint64_t all = ~0ull;
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
+              reinterpret_cast<long>(&mask), 8);
+  begin_ns = now_ns(CLOCK_MONOTONIC);
+  if (stop(options, &result)) {
+    describe_own_thread(kept.saver);
+    set_restart(&kept.saver, &kept.restorer);
+    if (auxin_save_context(&kept.saver.context) == 0) {
+      save_stopped(options, &result);
+      resume_threads();
+    } else {
+      result.outcome = SaveOutcome::kRestored;
+      make_the_rest_again();
+    }
+    result.pause_ns = now_ns(CLOCK_MONOTONIC) - begin_ns;
+  }
+  raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&mask), 0, 8);
+  if (result.outcome == SaveOutcome::kSaved) {
+    const long error = file.commit(header, options.sync);
+    if (error != 0) write_failed(&result, options.path, error);
+    result.size_bytes = file.size_bytes();
+  }
+  return result;
+}
+
+}  // namespace auxin::checkpoint

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A whole process, saved from inside and restored in a new process of the same binary.
+//
+//   save_process()  threads stop ─▶ what the kernel keeps is read ─▶ memory is written ─▶ they go on
+//                   in the new process the same call returns a second time, with kRestored
+//   auxin-restore   memory is mapped and filled as it was; the main thread goes on in its handler,
+//                   starts the saver, and the saver makes the rest again: threads, descriptors,
+//                   signal dispositions (all in the restored process's own code and memory)
+//
+// Source: issue of the papers' problem 1 (state of application, middleware and operating system);
+// DESIGN 4.7. Unprivileged. amd64, glibc.
+//
+// Thread safety: one saver at a time. Not from a signal handler.
+#pragma once
+
+#include <cstdint>
+
+#include "checkpoint/process/descriptors.h"
+#include "checkpoint/process/image_format.h"
+
+namespace auxin::checkpoint {
+
+enum class SaveOutcome : uint32_t {
+  kSaved = 0,
+  kRestored = 1,   // this is the new process; every thread is as it was
+  kRefused = 2,    // there is something that can't be restored: message
+  kFailed = 3,     // an operating error: message; the process runs on
+};
+
+struct SaveOptions {
+  const char* path = nullptr;          // of the segment
+  uint64_t log_position = 0;
+  uint64_t patience_ns = 2'000'000'000;  // for threads to stop
+  bool sync = true;                    // on the disk before save_process returns
+};
+
+struct SaveResult {
+  SaveOutcome outcome = SaveOutcome::kFailed;
+  char message[384] = "";
+  uint64_t pause_ns = 0;               // from the first signal until all threads went on
+  uint64_t size_bytes = 0;
+  uint32_t thread_count = 0;
+};
+
+// Blocks until the image is complete. The process's other threads stand still for pause_ns.
+SaveResult save_process(const SaveOptions& options);
+
+// A range that its owner makes again: not touched by the restorer.
+void leave_out_of_images(void* begin, uint64_t size_bytes);
+
+// What the owner does in the new process before any thread but the saver goes on; may be null.
+struct RestoreHooks {
+  bool (*claim_descriptor)(const SavedDescriptor&) = nullptr;  // descriptors.h
+  void (*before_threads_go_on)() = nullptr;
+};
+void set_restore_hooks(const RestoreHooks& hooks);
+
+}  // namespace auxin::checkpoint

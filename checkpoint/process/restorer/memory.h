@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The new process's memory becomes that of the image. After leave_own_memory nothing but the range
+// of own_place.h is left of what the kernel gave this program.
+#pragma once
+
+#include "checkpoint/process/restorer/segment.h"
+
+namespace auxin::restorer {
+
+// Moves the vdso to its old place and unmaps everything else of this program's first memory, the
+// stack it was started on included.
+void leave_own_memory(const checkpoint::ImageProcess& process);
+
+// Maps all regions of the last segment, writable where pages are to come.
+void map_regions(const Segment& last);
+
+// Copies the pages of one segment to where they belong, as far as they still belong there.
+void fill_from(const Segment& segment, const Segment& last);
+
+// Protections as they were; what the kernel knows of the address space.
+void finish_memory(const Segment& last);
+
+}  // namespace auxin::restorer

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A program that is saved and restored: threads in many kinds of wait, memory that it knows by
+// heart, descriptors of all kinds. It talks through a pair of files: commands in, answers out.
+//
+//   image_subject DIRECTORY THREADS MEGABYTES
+//
+// Once a round it waits for DIRECTORY/go.N, checks everything, saves itself as DIRECTORY/image.N
+// and writes DIRECTORY/saved.N; in the restored process it goes on with the round after.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/process/process_image.h"
+
+namespace {
+
+std::string directory;
+
+[[noreturn]] void wrong(const std::string& what) {
+  fprintf(stderr, "image_subject: %s\n", what.c_str());
+  _exit(70);
+}
+
+void touch(const std::string& name, const std::string& text) {
+  const std::string path = directory + "/" + name;
+  FILE* file = fopen((path + ".tmp").c_str(), "w");
+  if (file == nullptr) wrong("can't write " + path);
+  fputs(text.c_str(), file);
+  fclose(file);
+  rename((path + ".tmp").c_str(), path.c_str());
+}
+
+// A thread that does one step of what it is for each time it is let, and counts its steps.
+struct Worker {
+  virtual ~Worker() = default;
+  virtual void await_turn() = 0;
+  virtual void give_turn() = 0;
+  std::atomic<uint64_t> steps{0};
+  std::thread thread;
+  void start() {
+    thread = std::thread([this] {
+      for (;;) {
+        await_turn();
+        try {
+          throw std::runtime_error("unwinding works");  // the stack is whole
+        } catch (const std::runtime_error&) {
+          ++steps;
+        }
+      }
+    });
+  }
+};
+
+struct PipeWorker : Worker {
+  int ends[2];
+  PipeWorker() { if (pipe(ends) != 0) wrong("pipe"); }
+  void await_turn() override {
+    char c;
+    if (read(ends[0], &c, 1) != 1) wrong("read of a pipe: " + std::to_string(errno));
+  }
+  void give_turn() override { if (write(ends[1], "x", 1) != 1) wrong("write of a pipe"); }
+};
+
+struct PollWorker : PipeWorker {
+  void await_turn() override {
+    pollfd one{ends[0], POLLIN, 0};
+    if (poll(&one, 1, 3'600'000) != 1) wrong("poll: " + std::to_string(errno));
+    PipeWorker::await_turn();
+  }
+};
+
+struct EpollWorker : PipeWorker {
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  EpollWorker() {
+    epoll_event event{EPOLLIN, {.u64 = 77}};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event);
+  }
+  void await_turn() override {
+    epoll_event event;
+    if (epoll_wait(epoll, &event, 1, -1) != 1 || event.data.u64 != 77) wrong("epoll_wait");
+    PipeWorker::await_turn();
+  }
+};
+
+struct EventWorker : Worker {
+  int counter = eventfd(0, EFD_SEMAPHORE);
+  void await_turn() override {
+    eventfd_t value;
+    if (eventfd_read(counter, &value) != 0) wrong("eventfd");
+  }
+  void give_turn() override { eventfd_write(counter, 1); }
+};
+
+struct ConditionWorker : Worker {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int turns = 0;
+  void await_turn() override {
+    std::unique_lock guard(mutex);
+    while (turns == 0) changed.wait_for(guard, std::chrono::hours(1));
+    --turns;
+  }
+  void give_turn() override {
+    std::lock_guard guard(mutex);
+    ++turns;
+    changed.notify_one();
+  }
+};
+
+struct SemaphoreWorker : Worker {
+  sem_t semaphore;
+  SemaphoreWorker() { sem_init(&semaphore, 0, 0); }
+  void await_turn() override { if (sem_wait(&semaphore) != 0) wrong("sem_wait"); }
+  void give_turn() override { sem_post(&semaphore); }
+};
+
+// Recursive and error-checking mutexes hold their owner's number.
+struct OwnerWorker : SemaphoreWorker {
+  pthread_mutex_t recursive, checking;
+  bool held = false;
+  OwnerWorker() {
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&recursive, &attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+    pthread_mutex_init(&checking, &attributes);
+  }
+  void await_turn() override {
+    if (!held && (pthread_mutex_lock(&recursive) != 0 || pthread_mutex_lock(&checking) != 0))
+      wrong("lock");
+    held = true;
+    SemaphoreWorker::await_turn();
+    if (pthread_mutex_lock(&recursive) != 0 || pthread_mutex_unlock(&recursive) != 0)
+      wrong("a recursive mutex is not its owner's any more");
+    if (pthread_mutex_lock(&checking) != EDEADLK) wrong("an error-checking mutex forgot its owner");
+  }
+};
+
+struct Memory {
+  std::vector<uint64_t> words;
+  uint64_t seed;
+  Memory(size_t size_bytes, uint64_t first) : words(size_bytes / 8), seed(first) { fill(); }
+  static uint64_t next(uint64_t& state) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return state ^ (state >> 29);
+  }
+  void fill() {
+    uint64_t state = seed;
+    for (uint64_t& word : words) word = next(state);
+  }
+  void check() const {
+    uint64_t state = seed;
+    for (const uint64_t word : words)
+      if (word != next(state)) wrong("memory is not what it was");
+  }
+};
+
+template <typename T>
+void add(std::vector<std::unique_ptr<Worker>>& workers) {
+  workers.push_back(std::make_unique<T>());
+}
+
+int run(int thread_count, size_t megabytes) {
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (int i = 0; static_cast<int>(workers.size()) < thread_count; ++i) {
+    switch (i % 7) {
+      case 0: add<PipeWorker>(workers); break;
+      case 1: add<PollWorker>(workers); break;
+      case 2: add<EpollWorker>(workers); break;
+      case 3: add<EventWorker>(workers); break;
+      case 4: add<ConditionWorker>(workers); break;
+      case 5: add<SemaphoreWorker>(workers); break;
+      default: add<OwnerWorker>(workers); break;
+    }
+  }
+  for (auto& worker : workers) worker->start();
+  Memory memory(megabytes << 20, 1);
+  void* guarded = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  strcpy(static_cast<char*>(guarded), "behind a guard");
+  mprotect(guarded, 4096, PROT_NONE);
+  FILE* log = fopen((directory + "/log").c_str(), "w");
+  std::atomic<uint64_t> ticks{0};
+  std::thread ticker([&] { for (;;) { usleep(500); ++ticks; } });
+  for (int round = 0;; ++round) {
+    const std::string number = std::to_string(round);
+    while (access((directory + "/go." + number).c_str(), F_OK) != 0) usleep(1000);
+    if (access((directory + "/end").c_str(), F_OK) == 0) break;
+    for (auto& worker : workers) worker->give_turn();
+    for (auto& worker : workers)
+      while (worker->steps.load() != static_cast<uint64_t>(round) + 1) usleep(100);
+    memory.check();
+    memory.seed = static_cast<uint64_t>(round) + 2;
+    memory.fill();
+    mprotect(guarded, 4096, PROT_READ);
+    if (strcmp(static_cast<char*>(guarded), "behind a guard") != 0) wrong("guarded memory");
+    mprotect(guarded, 4096, PROT_NONE);
+    const uint64_t before = ticks;
+    while (ticks == before) usleep(100);
+    std::thread fresh([] {});   // new threads can be made, and joined
+    fresh.join();
+    char* grown = static_cast<char*>(malloc(300'000));
+    memset(grown, round, 300'000);
+    if (grown[299'999] != static_cast<char>(round)) wrong("malloc");
+    if (round % 2 != 0) free(grown);
+    fprintf(log, "round %d\n", round);
+    fflush(log);
+    auxin::checkpoint::SaveOptions options;
+    const std::string path = directory + "/image." + number;
+    options.path = path.c_str();
+    options.sync = false;
+    const auxin::checkpoint::SaveResult result = auxin::checkpoint::save_process(options);
+    memory.check();
+    switch (result.outcome) {
+      case auxin::checkpoint::SaveOutcome::kSaved:
+        touch("saved." + number, std::to_string(result.pause_ns) + " " +
+                                     std::to_string(result.size_bytes) + "\n");
+        break;
+      case auxin::checkpoint::SaveOutcome::kRestored:
+        touch("restored." + number, std::to_string(getpid()) + "\n");
+        break;
+      default:
+        wrong(result.message);
+    }
+  }
+  touch("ended", "0\n");
+  _exit(0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  directory = argv[1];
+  return run(atoi(argv[2]), static_cast<size_t>(atoi(argv[3])));
+}

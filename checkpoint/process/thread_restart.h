@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// In a restored process: the threads are made again, each at the place where it had parked.
+//
+//   restorer's only thread ──▶ main thread's context: it takes back what the kernel keeps for it,
+//                              unmaps the restorer, starts the saver, and parks
+//   saver                  ──▶ starts all others, waits until they have parked, lets all go on
+//
+// A thread is its stack (with the kernel's signal frame), its FS base, the address that the kernel
+// clears at its end, its robust list, its rseq area and its name.
+#pragma once
+
+#include <cstdint>
+
+#include "checkpoint/process/parked_thread.h"
+
+namespace auxin::checkpoint {
+
+struct RestorerRange {
+  uint64_t begin, end;   // where the restorer itself lies in the new process
+};
+
+// On any thread: fills its record with what it can read of itself.
+void describe_own_thread(ParkedThread& self);
+
+// At the stop: who starts the others in a new process.
+void set_restart(const ParkedThread* saver, RestorerRange* restorer);
+
+// On a thread that goes on in a new process, first of all.
+void arrive_in_new_process(ParkedThread& self);
+
+// On the saver in a new process: starts all but the main thread and waits until they have parked.
+void restart_threads(ParkedThread& saver);
+
+// The record of the main thread, perhaps the saver's own; null: it has ended.
+const ParkedThread* find_main_thread(const ParkedThread& saver);
+
+}  // namespace auxin::checkpoint
