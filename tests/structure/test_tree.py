@@ -12,12 +12,14 @@ MAY_USE = {
     "metamarkers": set(),
     "stmemu": set(),
     "libmeta_os": {"metamarkers"},
+    "checkpoint": {"stmemu", "libmeta_os"},
     "libmeta_req": {"libmeta_os", "metamarkers"},
     "recording": {"libmeta_os", "metamarkers"},
-    "replication": {"metamarkers", "stmemu", "libmeta_os", "libmeta_req", "recording"},
+    "replication": {"metamarkers", "stmemu", "libmeta_os", "checkpoint", "libmeta_req",
+                    "recording"},
     "analysis": {"recording", "libmeta_os", "stmemu", "metamarkers"},
-    "cli": {"metamarkers", "stmemu", "libmeta_os", "libmeta_req", "recording", "replication",
-            "analysis"},
+    "cli": {"metamarkers", "stmemu", "libmeta_os", "checkpoint", "libmeta_req", "recording",
+            "replication", "analysis"},
     "corba_demo": set(),
 }
 CODE = {".h", ".cpp", ".c", ".cc", ".S"}
