@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   add_locks_command(app, server, &action);
   add_discover_command(app, server, &action);
   add_verify_command(app, server, &action);
+  add_checkpoint_commands(app, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
   add_stm_command(app, &action);

@@ -55,6 +55,8 @@ void watch_exit_from_here() {
   if (!done.load(std::memory_order_relaxed) && !done.exchange(true)) on_exit(at_exit, nullptr);
 }
 
+void become_restored_process() { own_pid.store(kernel_pid()); }
+
 void become_forked_child() {
   own_pid.store(kernel_pid());
   keep_only_this_shard();

@@ -21,4 +21,7 @@ void watch_exit_from_here();
 // ProcessFacet::forked_child is told.
 void become_forked_child();
 
+// The calling process has the memory of another one, which was saved, and goes on in its place.
+void become_restored_process();
+
 }  // namespace auxin::os

@@ -256,6 +256,30 @@ void Connection::fetch() {
   }
 }
 
+bool Connection::table_is_steady() {
+  if (!making.try_lock()) return false;
+  making.unlock();
+  return true;
+}
+
+bool Connection::fetch_again(int fd, bool close_on_exec) {
+  if (fd != fd_ && fd != held_fd_) return false;
+  const int taken = fd_;
+  fd_ = held_fd_ = -1;
+  fetch();
+  int socket = held_fd_;
+  if (socket < 0) {
+    socket = os::real().socket(peer_.ss_family != 0 ? peer_.ss_family : AF_INET,
+                               SOCK_STREAM | SOCK_CLOEXEC, 0);
+    lost_ = true;
+  }
+  os::real().dup3(socket, fd, close_on_exec ? O_CLOEXEC : 0);
+  os::real().close(socket);
+  fd_ = taken;
+  held_fd_ = taken == fd ? -1 : fd;
+  return true;
+}
+
 int Connection::take_descriptor(int own_fd) {
   fetch();
   int fd = held_fd_;

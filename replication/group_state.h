@@ -23,7 +23,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 8;
+inline constexpr uint32_t kControlVersion = 9;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -92,6 +92,14 @@ struct alignas(64) ReplicaSlot {
   std::atomic<uint32_t> exit_known;        // 1: wait_status is set for this incarnation
   std::atomic<int32_t> wait_status;        // as wait(2) gave it, of the last incarnation
   uint32_t padding;
+  // A checkpoint: the supervisor writes its number into `wanted`, and the replica answers by the
+  // same number in `answered`, with what stands between them.
+  std::atomic<uint64_t> checkpoint_wanted;   // 0: none yet
+  std::atomic<uint64_t> checkpoint_position; // log entries from here on are needed after it
+  std::atomic<uint64_t> checkpoint_bytes;
+  std::atomic<uint64_t> checkpoint_pause_ns; // its threads stood still
+  char checkpoint_fault[384];                // "": it is good
+  std::atomic<uint64_t> checkpoint_answered;
   char message[512];                       // why it diverged or stopped; "" none
   std::atomic<uint32_t> crash_activity_count;  // activities its threads were in when it crashed
   uint32_t padding2;
@@ -167,6 +175,14 @@ struct alignas(4096) GroupControl {
   std::atomic<uint64_t> requests;          // by the leaders so far, monotonic
   std::atomic<uint64_t> next_connection;   // numbers given so far
   std::atomic<uint64_t> replies;           // replies sent, monotonic
+
+  // Checkpoints. The directory is written once; each has a directory of its own there, its number.
+  char checkpoint_directory[256];
+  std::atomic<uint64_t> checkpoint_number;    // the newest that is complete; 0: none
+  std::atomic<uint64_t> checkpoint_position;  // the log is kept from here on, as long as it can be
+  std::atomic<uint64_t> checkpoints_asked;    // by the command, so far
+  std::atomic<uint64_t> checkpoints_answered; // of these
+  char checkpoint_answer[512];                // of the latest; "": it is good
 
   // Lock counts of the group: the leaders' so far. `base` holds the sums of ended leaderships.
   std::atomic<uint32_t> class_count;

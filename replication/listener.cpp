@@ -105,9 +105,16 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
     os::attach(fd, listener);  // no client comes, and the address may be somebody else's by now
     return 0;
   }
-  if (!listener->take_over_socket(fd)) {
+  listener->take_over_or_bind(fd);
+  os::attach(fd, listener);
+  return 0;
+}
+
+// `fd` is a socket of the right kind.
+void Listener::take_over_or_bind(int fd) {
+  ListenerSlot& slot = slot_of(number_);
+  if (!take_over_socket(fd)) {
     // No living process has it (the whole group was down): bind the same address again.
-    ListenerSlot& slot = slot_of(logged.object);
     const int one = 1;
     os::real().setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (os::real().bind(fd, reinterpret_cast<sockaddr*>(&slot.address), slot.address_size_bytes) !=
@@ -117,9 +124,15 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
                            "start the group with --fresh and another port");
     slot.cookie.store(socket_cookie(fd));
   }
-  slot_of(logged.object).fd[replica->id()].store(fd);
-  os::attach(fd, listener);
-  return 0;
+  slot.fd[replica->id()].store(fd);
+}
+
+void Listener::fetch_again(bool close_on_exec) {
+  const int made = os::real().socket(slot_of(number_).address.ss_family,
+                                     SOCK_STREAM | SOCK_CLOEXEC, 0);
+  os::real().dup3(made, fd_, close_on_exec ? O_CLOEXEC : 0);
+  if (made != fd_) os::real().close(made);
+  take_over_or_bind(fd_);
 }
 
 // Puts the group's socket under the number `fd`. False: nobody living has it.

@@ -40,6 +40,8 @@ class Listener final : public os::MetaSocket {
   // among the descriptors that its keeper still holds, and logged.
   static void adopt_orphans(int keeper_pid);
   static void publish_holders();
+  // In a restored process: the socket comes under its number again.
+  void fetch_again(bool close_on_exec);
   static void for_each(void (*visit)(Listener&, void*), void* context);
   int fd() const { return fd_; }
   uint64_t number() const { return number_; }
@@ -65,6 +67,7 @@ class Listener final : public os::MetaSocket {
   int accept_live(int fd, sockaddr* address, socklen_t* length, int flags);
   int accept_replayed(sockaddr* address, socklen_t* length, int flags, bool* live);
   bool take_over_socket(int fd);
+  void take_over_or_bind(int fd);
 
   uint64_t number_ = 0;
   int fd_ = -1;

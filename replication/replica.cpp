@@ -44,14 +44,6 @@ uint64_t own_start_time_ticks() {
 
 }  // namespace
 
-const stm::MutexCalls& real_mutex_calls() {
-  static const stm::MutexCalls calls = {
-      os::real().pthread_mutex_lock, os::real().pthread_mutex_trylock,
-      os::real().pthread_mutex_clocklock, os::real().pthread_mutex_unlock,
-      pthread_mutex_consistent};
-  return calls;
-}
-
 Replica::Replica(stm::StableMemory&& memory, int id)
     : memory_(std::move(memory)),
       control_(static_cast<GroupControl*>(memory_.control())),
@@ -73,17 +65,35 @@ Replica* Replica::join(const char* memory_path, int id, bool by_itself) {
     return nullptr;
   }
   Replica* made = new (replica_storage) Replica(std::move(*memory), id);
-  ReplicaSlot& slot = made->slot();
-  slot.start_time_ticks.store(own_start_time_ticks());
-  slot.position.store(made->log_.begin());
-  slot.excluded.store(0);
-  slot.ready.store(0);
-  slot.keeper_pid.store(0);
-  slot.message[0] = '\0';
-  slot.role.store(Role::kJoining);
-  slot.pid.store(made->pid_);
+  made->slot().position.store(made->log_.begin());
+  made->slot().keeper_pid.store(0);
+  made->enter_slot();
   replica = made;
   return made;
+}
+
+void Replica::enter_slot() {
+  ReplicaSlot& own = slot();
+  own.start_time_ticks.store(own_start_time_ticks());
+  own.excluded.store(0);
+  own.ready.store(0);
+  own.message[0] = '\0';
+  own.checkpoint_answered.store(own.checkpoint_wanted.load());
+  own.role.store(Role::kJoining);
+  own.pid.store(pid_);
+}
+
+void Replica::become(int id) {
+  CHECK(id >= 0 && id < kMaxReplicas, "a restored replica is told its number");
+  id_ = id;
+  pid_ = static_cast<int>(raw_syscall(SYS_getpid));
+  slot().position.store(slot().checkpoint_position.load());
+}
+
+void Replica::enter_again() {
+  if (thread_slot == nullptr) return;
+  thread_slot = nullptr;
+  replica->enter();
 }
 
 char* Replica::landing(int connection_slot) {

@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "replication/group_state.h"
+#include "replication/kernel_identity.h"
 #include "stmemu/log/stable_log.h"
 #include "stmemu/log/stable_memory.h"
 
@@ -53,6 +54,13 @@ class Replica {
     return enter_first();
   }
 
+  // In a restored process, on its main thread before any other: which replica it is from now on.
+  void become(int id);
+  // On each thread there: takes a lock in stable memory again if it had one.
+  static void enter_again();
+  // What every replica enters in its slot before it has a role, its pid last.
+  void enter_slot();
+
   // This replica can't go on: notes why in its slot and ends the process at once, without running
   // anything of the application's. kDiverged: it will be restarted and replay the log.
   [[noreturn]] void leave_group(Role role, const char* reason);
@@ -79,8 +87,5 @@ inline bool replicated() { return replica != nullptr && replica->mode() != Mode:
 
 // Adds a line to the group's list of things that are not supported, once per text.
 void note_unsupported(const char* text);
-
-// libc behind the hooks, for RobustLock.
-const stm::MutexCalls& real_mutex_calls();
 
 }  // namespace auxin::replication

@@ -26,6 +26,20 @@ void hold_standard_output_back() {
   raw_syscall(SYS_close, sink);
 }
 
+bool claim_standard_output(int fd) {
+  for (int standard : {1, 2}) {
+    if (fd < 0 || kept[standard] != fd) continue;
+    raw_syscall(SYS_dup3, standard, fd, O_CLOEXEC);
+    const long sink =
+        raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/dev/null"), O_WRONLY);
+    if (sink < 0) return true;
+    raw_syscall(SYS_dup3, sink, standard, 0);
+    raw_syscall(SYS_close, sink);
+    return true;
+  }
+  return false;
+}
+
 void release_standard_output() {
   for (int fd : {1, 2}) {
     if (kept[fd] < 0) continue;

@@ -13,10 +13,13 @@
 #include "replication/follower_scheduling.h"
 #include "replication/futex.h"
 #include "replication/log_writer.h"
+#include "replication/own_thread.h"
 #include "replication/promotion.h"
 #include "replication/recording_control.h"
+#include "replication/rejoin.h"
 #include "replication/replay.h"
 #include "replication/replica.h"
+#include "replication/saver.h"
 #include "replication/stall_watch.h"
 #include "replication/standard_output.h"
 #include "stmemu/check.h"
@@ -62,10 +65,11 @@ void first_role() {
 
 void* steward(void*) {
   os::MetaLevel meta;
-  raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>("auxin-steward"));
+  name_own_thread("auxin-steward");
   GroupControl& control = replica->control();
   const auto life = replica->slot().life.lock(real_mutex_calls());
   CHECK(life != stm::RobustLock::Taken::kFailed, "a replica's life lock can be taken");
+  this_thread_holds_the_life_lock();
   replica->enter();
   first_role();
   role_known.store(1, std::memory_order_release);
@@ -165,7 +169,7 @@ void tend_follower() {
 
 void* tender(void*) {
   os::MetaLevel meta;
-  raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>("auxin-tender"));
+  name_own_thread("auxin-tender");
   replica->enter();
   if (!replica->leads()) tend_follower();
   for (uint64_t tick = 0;; ++tick) {
@@ -182,7 +186,7 @@ void* tender(void*) {
 
 void* counter(void*) {
   os::MetaLevel meta;
-  raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>("auxin-counter"));
+  name_own_thread("auxin-counter");
   for (;;) {
     replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
     publish_counters();
@@ -191,36 +195,21 @@ void* counter(void*) {
   }
 }
 
-void start_thread(void* (*run)(void*)) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, 256 * 1024);
-  sigset_t all, before;
-  sigfillset(&all);
-  os::real().pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int error = os::real().pthread_create(&thread, &attributes, run, nullptr);
-  os::real().pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_attr_destroy(&attributes);
-  if (error != 0)
-    replica->leave_group(Role::kDead, "a replica's own threads can't be started: too many threads");
-}
-
 }  // namespace
 
 void count_from_here() { os::sum_counters(counted_before); }
 
 void start_counting() {
   os::MetaLevel meta;
-  start_thread(counter);
+  start_own_thread(counter);
 }
 
 void start_steward() {
   os::MetaLevel meta;
-  start_thread(steward);
+  start_own_thread(steward);
   while (role_known.load(std::memory_order_acquire) == 0) futex_wait(&role_known, 0, 0);
-  start_thread(tender);
+  start_own_thread(tender);
+  start_saver();
 }
 
 }  // namespace auxin::replication

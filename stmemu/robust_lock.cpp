@@ -81,6 +81,10 @@ bool RobustLock::seems_held() const {
   return (static_cast<unsigned>(word) & FUTEX_TID_MASK) != 0;
 }
 
+int RobustLock::holder() const {
+  return __atomic_load_n(&mutex_.__data.__lock, __ATOMIC_ACQUIRE) & FUTEX_TID_MASK;
+}
+
 bool RobustLock::held_by_caller() const {
   const int word = __atomic_load_n(&mutex_.__data.__lock, __ATOMIC_ACQUIRE);
   return (static_cast<unsigned>(word) & FUTEX_TID_MASK) ==

@@ -46,6 +46,8 @@ class alignas(64) RobustLock {
 
   // Whether some living thread holds it now, without taking it (a hint).
   bool seems_held() const;
+  // The kernel's number of the thread that holds it; 0: nobody. A hint, as above.
+  int holder() const;
   // Whether the calling thread holds it. A system call.
   bool held_by_caller() const;
 

@@ -69,6 +69,14 @@ timespec time_of(uint64_t ns) {
   return {static_cast<time_t>(ns / kSecondNs), static_cast<long>(ns % kSecondNs)};
 }
 
+// Who restores may have given the new process the very pipe or socket that the old one had.
+bool is_inherited(const SavedDescriptor& saved) {
+  if (saved.kind != SavedDescriptor::kPipe && saved.kind != SavedDescriptor::kSocket) return false;
+  struct stat about{};
+  return raw_syscall(SYS_fstat, saved.fd, reinterpret_cast<long>(&about)) == 0 &&
+         about.st_ino == saved.identity;
+}
+
 void put_under(int made, const SavedDescriptor& saved) {
   if (made < 0) return;
   if (made != saved.fd) {
@@ -213,24 +221,12 @@ void Descriptors::find_original(uint32_t index) {
   }
 }
 
-bool Descriptors::other_end_is_here(uint32_t index) const {
-  const auto mode = [](const SavedDescriptor& d) { return d.open_flags & O_ACCMODE; };
-  for (uint32_t i = 0; i < count_; ++i)
-    if (table_[i].kind == SavedDescriptor::kPipe && table_[i].identity == table_[index].identity &&
-        mode(table_[i]) != mode(table_[index]))
-      return true;
-  return false;
-}
-
 const char* Descriptors::problem() {
   for (uint32_t i = 0; i < count_; ++i) {
     const SavedDescriptor& d = table_[i];
-    if (d.fd <= 2 || d.kind == SavedDescriptor::kSocket) continue;
-    if (d.kind != SavedDescriptor::kOther &&
-        (d.kind != SavedDescriptor::kPipe || other_end_is_here(i)))
-      continue;
+    if (d.fd <= 2 || d.kind != SavedDescriptor::kOther) continue;
     snprintf(problem_text_, sizeof problem_text_, "its descriptor %d can't be made again: %.150s",
-             d.fd, d.kind == SavedDescriptor::kPipe ? "a pipe to another process" : text(d));
+             d.fd, text(d));
     return problem_text_;
   }
   return nullptr;
@@ -242,7 +238,7 @@ void Descriptors::make_again(bool (*claim)(const SavedDescriptor&)) {
   for (uint32_t i = 0; i < count_; ++i) {
     const SavedDescriptor& saved = table_[i];
     if (claim != nullptr && claim(saved)) continue;
-    if (saved.fd <= 2) continue;
+    if (saved.fd <= 2 || is_inherited(saved)) continue;
     if (saved.duplicate_of >= 0) {
       raw_syscall(SYS_dup3, saved.duplicate_of, saved.fd,
                   saved.close_on_exec != 0 ? O_CLOEXEC : 0);

@@ -4,6 +4,8 @@
 //
 //   regular files, directories, devices   opened again by name, at the same position
 //   pipes with both ends in the process    a new pipe, with the bytes that lay in the old one
+//   pipes to other processes               what the restored process has inherited under the same
+//                                          number, if it is the same pipe; else a pipe at its end
 //   eventfd, timerfd, signalfd, epoll      made again with their state
 //   0, 1, 2                                those of the process that restores
 //   sockets, and what else there is        their owner's (the engine's); without one, a socket of
@@ -59,12 +61,11 @@ class Descriptors {
   int make_pipe(uint32_t index);
   void watch_again(const SavedDescriptor& saved);
   void add_text(SavedDescriptor& saved, const char* text, size_t size_bytes);
-  bool other_end_is_here(uint32_t index) const;
 
   SavedDescriptor* table_ = nullptr;
   char* text_ = nullptr;
   uint32_t count_ = 0, text_size_bytes_ = 0;
-  char problem_text_[256];
+  char problem_text_[256] = "";
 };
 
 }  // namespace auxin::checkpoint

@@ -26,6 +26,8 @@ bool map_table(T** table, size_t count, ImageTables* tables) {
   return true;
 }
 
+constexpr uint32_t kCopiedWhole = ~0u;  // in ImageRegion::file of memory
+
 bool ends_with(const char* text, const char* end) {
   const size_t length = strlen(text), end_length = strlen(end);
   return length >= end_length && strcmp(text + length - end_length, end) == 0;
@@ -106,6 +108,11 @@ bool ImageTables::add(const MappedRange& range) {
   region.kind = !of_file ? ImageRegion::kMemory
                          : range.shared ? ImageRegion::kSharedFile : ImageRegion::kFile;
   const bool deleted = ends_with(range.name, " (deleted)");
+  if (of_file && !range.shared && strncmp(range.name, "/memfd:", 7) == 0) {
+    region.kind = ImageRegion::kMemory;   // its file can't be mapped again: copied whole
+    region.file = kCopiedWhole;
+    return true;
+  }
   if ((range.shared && !of_file) || (of_file && deleted)) {
     snprintf(problem_text_, sizeof problem_text_,
              of_file && !range.shared ? "a file that it has mapped has been deleted: %.150s (at %llx)"
@@ -144,9 +151,22 @@ bool ImageTables::add_runs() {
   for (uint32_t i = 0; i < region_count_; ++i) {
     const ImageRegion& region = regions_[i];
     if (region.kind == ImageRegion::kOutside || region.kind == ImageRegion::kSharedFile) continue;
+    if (region.kind == ImageRegion::kMemory && region.file == kCopiedWhole) {
+      add_run(region.begin, (region.end - region.begin) / kPageSizeBytes);
+      continue;
+    }
     if (!add_runs_of(region.begin, region.end, region.kind == ImageRegion::kFile)) return false;
   }
   return true;
+}
+
+void ImageTables::add_run(uint64_t address, uint64_t page_count) {
+  if (run_count_ == kMaxImageRuns) {
+    problem_ = "its memory is in too many pieces";
+    return;
+  }
+  runs_[run_count_++] = {address, static_cast<uint32_t>(page_count), 0, 0};
+  page_count_ += page_count;
 }
 
 // The kernel may have joined a range without contents with a neighbour that has some.
@@ -160,13 +180,7 @@ bool ImageTables::add_runs_of(uint64_t begin, uint64_t end, bool of_file) {
   const bool read = for_each_private_run(
       begin, end, of_file,
       [](uint64_t address, uint64_t page_count, void* context) {
-        auto* self = static_cast<ImageTables*>(context);
-        if (self->run_count_ == kMaxImageRuns) {
-          self->problem_ = "its memory is in too many pieces";
-          return;
-        }
-        self->runs_[self->run_count_++] = {address, static_cast<uint32_t>(page_count), 0, 0};
-        self->page_count_ += page_count;
+        static_cast<ImageTables*>(context)->add_run(address, page_count);
       },
       this);
   return read && problem_ == nullptr;

@@ -48,6 +48,7 @@ class ImageTables {
   bool add_file(const char* path, bool writable, uint32_t* index);
   bool among(const Range* ranges, int count, uint64_t begin, uint64_t end) const;
   bool add_runs();
+  void add_run(uint64_t address, uint64_t page_count);
   bool add_runs_of(uint64_t begin, uint64_t end, bool of_file);
 
   ImageRegion* regions_ = nullptr;
@@ -56,11 +57,11 @@ class ImageTables {
   ImageRun* runs_ = nullptr;
   uint32_t region_count_ = 0, file_count_ = 0, run_count_ = 0, strings_size_bytes_ = 0;
   uint64_t page_count_ = 0;
-  Range outside_[kMaxRanges], empty_[kMaxRanges];
+  Range outside_[kMaxRanges] = {}, empty_[kMaxRanges] = {};
   int outside_count_ = 0, empty_count_ = 0;
   ImageProcess* process_ = nullptr;
   const char* problem_ = nullptr;
-  char problem_text_[256];
+  char problem_text_[256] = "";
 };
 
 }  // namespace auxin::checkpoint

@@ -17,22 +17,33 @@ namespace auxin::checkpoint {
 
 inline constexpr uint32_t kMaxParkedThreads = 4096;
 
+struct SchedulingAttributes {   // of sched_setattr(2)
+  uint32_t size_bytes;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
 struct ParkedThread {
   // kGone: it ended first, or was given up: a signal that comes late finds that and returns.
   enum State : uint32_t { kGone = 0, kAsked = 1, kParking = 2, kParked = 3 };
 
-  std::atomic<uint32_t> state;
-  uint32_t round;               // which stop it is
-  int32_t tid;                  // the kernel's, in the process that it was stopped in
+  std::atomic<uint32_t> state{0};
+  uint32_t round = 0;           // which stop it is
+  int32_t tid = 0;              // the kernel's, in the process that it was stopped in
   CallBefore before;
 
-  SavedContext context;         // goes on in the handler
-  uint32_t is_main;             // 1: the process's first thread
-  uint64_t thread_pointer;      // FS base
-  uint64_t clear_tid;           // address that the kernel clears at its end (pthread_join waits)
-  uint64_t robust_list;         // head of the robust list, as the kernel knows it
-  uint64_t robust_list_size_bytes;
-  char name[16];
+  SavedContext context{};       // goes on in the handler
+  uint32_t is_main = 0;         // 1: the process's first thread
+  uint64_t thread_pointer = 0;  // FS base
+  uint64_t clear_tid = 0;       // address that the kernel clears at its end (pthread_join waits)
+  uint64_t robust_list = 0;     // head of the robust list, as the kernel knows it
+  uint64_t robust_list_size_bytes = 0;
+  char name[16] = "";
+  uint64_t processors[16] = {};  // that it may run on, by bit
+  SchedulingAttributes scheduling{};
 };
 
 }  // namespace auxin::checkpoint

@@ -21,19 +21,22 @@ namespace {
 
 using os::raw_syscall;
 
+constexpr int kMostStops = 500;
+
 // Part of the image: what the restored process reads.
 struct Kept {
   ParkedThread saver;         // its own record: it does not stop
   KernelState kernel;
   Descriptors descriptors;
-  RestorerRange restorer;
+  RestorerNote restorer;
   RestoreHooks hooks;
 };
-Kept kept;
+// Set before the preload's C++ globals are made: they must need no making.
+constinit Kept kept{};
 
-ImageTables tables;
-SegmentFile file;
-SegmentHeader header;
+constinit ImageTables tables{};
+constinit SegmentFile file{};
+constinit SegmentHeader header{};
 
 uint64_t now_ns(clockid_t clock) {
   timespec now;
@@ -47,7 +50,7 @@ void say(SaveResult* result, SaveOutcome outcome, const char* format, const char
   snprintf(result->message, sizeof result->message, format, what, number);
 }
 
-bool stop(const SaveOptions& options, SaveResult* result) {
+bool stop_once(const SaveOptions& options, SaveResult* result) {
   const StopResult stopped = stop_threads(options.patience_ns);
   result->thread_count = stopped.thread_count + 1;
   switch (stopped.status) {
@@ -65,8 +68,31 @@ bool stop(const SaveOptions& options, SaveResult* result) {
   }
 }
 
+// Stops all threads where their owner can have them.
+bool stop(const SaveOptions& options, SaveResult* result) {
+  header.log_position = 0;
+  for (int tries = 0; stop_once(options, result); ++tries) {
+    const char* reason = "";
+    const AtStop verdict =
+        options.stopped == nullptr ? AtStop::kGo : options.stopped(&header.log_position, &reason);
+    if (verdict == AtStop::kGo) return true;
+    resume_threads();
+    if (verdict == AtStop::kRefuse) {
+      say(result, SaveOutcome::kRefused, "%s", reason);
+      return false;
+    }
+    if (tries == kMostStops) {
+      say(result, SaveOutcome::kFailed, "%s", "its threads never stopped where they can be saved");
+      return false;
+    }
+    timespec moment{0, 200'000};
+    raw_syscall(SYS_nanosleep, reinterpret_cast<long>(&moment), 0);
+  }
+  return false;
+}
+
 // With all threads stopped: everything but the contents of memory.
-const char* describe(const SaveOptions& options) {
+const char* describe() {
   ImageProcess& process = header.process;
   process = ImageProcess{};
   if (!read_memory_map(&process)) return "/proc/self/stat or auxv can't be read";
@@ -85,7 +111,6 @@ const char* describe(const SaveOptions& options) {
   raw_syscall(SYS_getrandom, reinterpret_cast<long>(&header.image_id), sizeof header.image_id, 0);
   header.sequence = 0;
   header.previous_digest = 0;
-  header.log_position = options.log_position;
   header.made_realtime_ns = now_ns(CLOCK_REALTIME);
   memset(header.program, 0, sizeof header.program);
   raw_syscall(SYS_readlink, reinterpret_cast<long>("/proc/self/exe"),
@@ -104,7 +129,7 @@ void write_failed(SaveResult* result, const char* path, long error) {
 }
 
 [[gnu::noinline]] void save_stopped(const SaveOptions& options, SaveResult* result) {
-  if (const char* problem = describe(options)) {
+  if (const char* problem = describe()) {
     say(result, SaveOutcome::kRefused, "%s", problem);
     return;
   }
@@ -136,6 +161,8 @@ void leave_out_of_images(void* begin, uint64_t size_bytes) {
 
 void set_restore_hooks(const RestoreHooks& hooks) { kept.hooks = hooks; }
 
+uint64_t restore_parameter() { return kept.restorer.parameter; }
+
 SaveResult save_process(const SaveOptions& options) {
   static SaveResult result;   // not on the stack: valid on both returns
   static uint64_t mask, begin_ns;
@@ -150,7 +177,7 @@ SaveResult save_process(const SaveOptions& options) {
   begin_ns = now_ns(CLOCK_MONOTONIC);
   if (stop(options, &result)) {
     describe_own_thread(kept.saver);
-    set_restart(&kept.saver, &kept.restorer);
+    set_restart(&kept.saver, &kept.restorer, kept.hooks.thread_arrived);
     if (auxin_save_context(&kept.saver.context) == 0) {
       save_stopped(options, &result);
       resume_threads();

@@ -18,6 +18,7 @@
 
 #include "checkpoint/process/descriptors.h"
 #include "checkpoint/process/image_format.h"
+#include "checkpoint/process/parked_thread.h"
 
 namespace auxin::checkpoint {
 
@@ -28,9 +29,18 @@ enum class SaveOutcome : uint32_t {
   kFailed = 3,     // an operating error: message; the process runs on
 };
 
+// What the owner says when all threads have stopped.
+enum class AtStop : uint32_t {
+  kGo = 0,
+  kAgain = 1,    // a thread stopped where the owner can't have it: they run a moment, and stop again
+  kRefuse = 2,
+};
+
 struct SaveOptions {
   const char* path = nullptr;          // of the segment
-  uint64_t log_position = 0;
+  // Asked at each stop, before anything is read; sets the log position. May be null. kRefuse:
+  // `*reason` is a sentence's end.
+  AtStop (*stopped)(uint64_t* log_position, const char** reason) = nullptr;
   uint64_t patience_ns = 2'000'000'000;  // for threads to stop
   bool sync = true;                    // on the disk before save_process returns
 };
@@ -52,8 +62,15 @@ void leave_out_of_images(void* begin, uint64_t size_bytes);
 // What the owner does in the new process before any thread but the saver goes on; may be null.
 struct RestoreHooks {
   bool (*claim_descriptor)(const SavedDescriptor&) = nullptr;  // descriptors.h
+  // On each thread, in the new process, before it parks again: the main thread first, with
+  // ParkedThread::is_main set. No other thread of the process runs yet, except the saver.
+  void (*thread_arrived)(ParkedThread&) = nullptr;
+  // On the saver, with all threads parked.
   void (*before_threads_go_on)() = nullptr;
 };
 void set_restore_hooks(const RestoreHooks& hooks);
+
+// In a restored process: what its restorer was given (auxin-restore --parameter).
+uint64_t restore_parameter();
 
 }  // namespace auxin::checkpoint

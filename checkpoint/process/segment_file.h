@@ -37,7 +37,7 @@ class SegmentFile {
   int fd_ = -1, memory_fd_ = -1;
   uint64_t size_bytes_ = 0;
   uint64_t tables_digest_ = 0, pages_digest_ = 0;
-  char path_[4096], new_path_[4100];
+  char path_[4096] = "", new_path_[4100] = "";
   char* buffer_ = nullptr;
   void* digest_state_ = nullptr;   // XXH3_state_t
 };

@@ -44,7 +44,8 @@ namespace {
 using os::raw_syscall;
 
 const ParkedThread* the_saver = nullptr;
-RestorerRange* the_restorer = nullptr;
+RestorerNote* the_restorer = nullptr;
+void (*owner_arrived)(ParkedThread&) = nullptr;
 std::atomic<uint32_t> not_arrived{0};
 
 void start(const ParkedThread& thread) {
@@ -69,6 +70,21 @@ void register_restartable_sequences(const ParkedThread& self) {
   raw_syscall(SYS_rseq, reinterpret_cast<long>(area), size, 0, RSEQ_SIG);
 }
 
+// Where and how it ran; what the new process may not have is left as it is there.
+void read_scheduling(ParkedThread& self) {
+  raw_syscall(SYS_sched_getaffinity, 0, sizeof self.processors,
+              reinterpret_cast<long>(&self.processors));
+  self.scheduling.size_bytes = sizeof self.scheduling;
+  raw_syscall(SYS_sched_getattr, 0, reinterpret_cast<long>(&self.scheduling),
+              sizeof self.scheduling, 0);
+}
+
+void put_scheduling_back(ParkedThread& self) {
+  raw_syscall(SYS_sched_setaffinity, 0, sizeof self.processors,
+              reinterpret_cast<long>(&self.processors));
+  raw_syscall(SYS_sched_setattr, 0, reinterpret_cast<long>(&self.scheduling), 0);
+}
+
 }  // namespace
 
 void describe_own_thread(ParkedThread& self) {
@@ -80,11 +96,14 @@ void describe_own_thread(ParkedThread& self) {
               reinterpret_cast<long>(&self.robust_list_size_bytes));
   raw_syscall(SYS_prctl, 40 /* PR_GET_TID_ADDRESS */, reinterpret_cast<long>(&self.clear_tid));
   raw_syscall(SYS_prctl, 16 /* PR_GET_NAME */, reinterpret_cast<long>(self.name));
+  read_scheduling(self);
 }
 
-void set_restart(const ParkedThread* saver, RestorerRange* restorer) {
+void set_restart(const ParkedThread* saver, RestorerNote* restorer,
+                 void (*arrived)(ParkedThread&)) {
   the_saver = saver;
   the_restorer = restorer;
+  owner_arrived = arrived;
 }
 
 void arrive_in_new_process(ParkedThread& self) {
@@ -94,6 +113,8 @@ void arrive_in_new_process(ParkedThread& self) {
               static_cast<long>(self.robust_list_size_bytes));
   register_restartable_sequences(self);
   raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>(self.name));
+  put_scheduling_back(self);
+  if (owner_arrived != nullptr) owner_arrived(self);
   if (self.is_main != 0) {
     raw_syscall(SYS_munmap, static_cast<long>(the_restorer->begin),
                 static_cast<long>(the_restorer->end - the_restorer->begin));

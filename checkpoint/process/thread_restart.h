@@ -16,15 +16,18 @@
 
 namespace auxin::checkpoint {
 
-struct RestorerRange {
+// What the restorer leaves for the process that it has made.
+struct RestorerNote {
   uint64_t begin, end;   // where the restorer itself lies in the new process
+  uint64_t parameter;    // of its command line
 };
 
 // On any thread: fills its record with what it can read of itself.
 void describe_own_thread(ParkedThread& self);
 
-// At the stop: who starts the others in a new process.
-void set_restart(const ParkedThread* saver, RestorerRange* restorer);
+// At the stop: who starts the others in a new process, and what each thread does there besides;
+// `arrived` may be null.
+void set_restart(const ParkedThread* saver, RestorerNote* restorer, void (*arrived)(ParkedThread&));
 
 // On a thread that goes on in a new process, first of all.
 void arrive_in_new_process(ParkedThread& self);

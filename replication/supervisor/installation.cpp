@@ -99,6 +99,17 @@ Result<std::string> find_library() {
   return path->string();
 }
 
+Result<std::string> find_restorer() {
+  std::error_code error;
+  const fs::path beside = command_directory();
+  for (const fs::path& directory : {beside, beside / ".." / "libexec" / "auxin"}) {
+    const fs::path candidate = directory / "auxin-restore";
+    if (fs::is_regular_file(candidate, error)) return fs::canonical(candidate, error).string();
+  }
+  return Error{fmt::format("auxin-restore not found beside the command (in {}); reinstall Auxin",
+                           (beside / ".." / "libexec" / "auxin").string())};
+}
+
 Result<std::string> find_map_directory(const std::string& configured) {
   std::error_code error;
   std::string directory = configured;

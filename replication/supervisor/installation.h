@@ -14,6 +14,9 @@ namespace auxin::supervisor {
 // The absolute path of libauxin.so, fit to stand in LD_PRELOAD. An error is a sentence.
 Result<std::string> find_library();
 
+// The absolute path of auxin-restore, which makes processes out of images. An error is a sentence.
+Result<std::string> find_restorer();
+
 // The directory of join-point maps; `configured` ("" none) goes before everything else.
 Result<std::string> find_map_directory(const std::string& configured);
 

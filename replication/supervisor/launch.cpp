@@ -128,4 +128,13 @@ Result<int> start_replica(const Launch& launch, int replica) {
   return Error{fmt::format("{}: cannot be started: {}", launch.program, strerrordesc_np(error))};
 }
 
+Result<int> restore_replica(const Launch& launch, const std::string& restorer,
+                            const std::vector<std::string>& segments, int replica) {
+  Launch restored = launch;
+  restored.program = restorer;
+  restored.arguments = {"auxin-restore", "--parameter", std::to_string(replica)};
+  restored.arguments.insert(restored.arguments.end(), segments.begin(), segments.end());
+  return start_replica(restored, replica);
+}
+
 }  // namespace auxin::supervisor

@@ -31,6 +31,10 @@ struct Launch {
   bool ignore_broken_pipe = false;     // the same for SIGPIPE's disposition
 };
 
+// A replica out of a checkpoint's segments, oldest first; what is left of `launch` is where it runs.
+Result<int> restore_replica(const Launch& launch, const std::string& restorer,
+                            const std::vector<std::string>& segments, int replica);
+
 // The pid of the started process, which has passed its exec. An error is a sentence.
 Result<int> start_replica(const Launch& launch, int replica);
 

@@ -18,6 +18,8 @@
 
 #include "replication/activity.h"
 #include "replication/futex.h"
+#include "replication/supervisor/initial_copy.h"
+#include "replication/supervisor/installation.h"
 #include "replication/supervisor/processes.h"
 #include "replication/supervisor/promotion_times.h"
 #include "replication/supervisor/sentence.h"
@@ -85,7 +87,8 @@ Supervisor::Supervisor(PreparedGroup group, const SupervisorSignals& signals,
       signals_(signals),
       progress_(progress),
       options_(options),
-      count_(static_cast<int>(group_.memory.control().settings.replica_count)) {
+      count_(static_cast<int>(group_.memory.control().settings.replica_count)),
+      checkpoints_(group_.memory, group_.directory.path()) {
   signals_.restore_in(group_.launch);
 }
 
@@ -124,6 +127,7 @@ int Supervisor::run() {
       appear_ready();
       watch_poison();
       look_at_log();
+      look_at_checkpoints();
     }
     tell_promotions();
     if (!result_) go_on_ending();
@@ -132,7 +136,8 @@ int Supervisor::run() {
 }
 
 int Supervisor::wait_timeout_ms() const {
-  if (ending_ != Ending::kNot || pending_signal_ != 0 || !was_ready_) return kTransitionLookMs;
+  if (ending_ != Ending::kNot || pending_signal_ != 0 || !was_ready_ || checkpoints_.busy())
+    return kTransitionLookMs;
   int64_t timeout_ms = kSteadyLookMs;
   for (int id = 0; id < count_; ++id) {
     const ReplicaProcess& process = processes_[id];
@@ -227,13 +232,9 @@ bool Supervisor::start(int id) {
   ReplicaProcess& process = processes_[id];
   process.restart_at_ms.reset();
   const bool again = words.incarnation.load() > 0;
-  std::string fault;
   if (again && logged() && running_count() == 0) {
     // Nobody is left to take descriptors over from a keeper, which would only hold the ports.
     kill_members(group_.launch.memory_path);
-  }
-  if (again && logged()) {
-    if (auto done = group_.initial_copy.put_back(id); !done) fault = done.error();
   }
   words.exit_known.store(0);
   words.wait_status.store(0);
@@ -247,29 +248,62 @@ bool Supervisor::start(int id) {
   words.role.store(Role::kAbsent);
   words.incarnation.fetch_add(1);
 
-  if (fault.empty()) {
-    auto pid = start_replica(group_.launch, id);
-    if (pid) {
-      words.child_pid.store(static_cast<uint32_t>(*pid));
-      process.started(*pid, now_ms_);
-      if (again) {
-        progress_.event(fmt::format("replica {} started again (pid {})", id, *pid));
-      } else {
-        progress_.detail(fmt::format("replica {} started (pid {})", id, *pid));
-      }
-      return true;
+  const Result<int> pid = start_process(id, again);
+  if (pid) {
+    words.child_pid.store(static_cast<uint32_t>(pid.value()));
+    process.started(pid.value(), now_ms_);
+    if (restored_from_[id] != 0) {
+      progress_.event(fmt::format("replica {} restored from checkpoint {} (pid {})", id,
+                                  restored_from_[id], pid.value()));
+    } else if (again) {
+      progress_.event(fmt::format("replica {} started again (pid {})", id, pid.value()));
+    } else {
+      progress_.detail(fmt::format("replica {} started (pid {})", id, pid.value()));
     }
-    fault = pid.error();
+    return true;
   }
   words.role.store(Role::kDead);
-  store_text(words.message, fault);
-  progress_.error(fault);
+  store_text(words.message, pid.error());
+  progress_.error(pid.error());
   if (control().epoch.load() == 0 && running_count() == 0 && group_.kind == StartKind::kFresh) {
     finish(2);
     return false;
   }
   schedule_restart(id);
   return false;
+}
+
+// From the newest checkpoint if there is one, else from the log's start.
+Result<int> Supervisor::start_process(int id, bool again) {
+  restored_from_[id] = 0;
+  if (!again || !logged()) return start_replica(group_.launch, id);
+  const auto checkpoint = usable_checkpoint();
+  if (checkpoint) {
+    auto restorer = find_restorer();
+    if (!restorer) return Error{restorer.error()};
+    restored_from_[id] = checkpoint->number;
+    slot(id).checkpoint_position.store(checkpoint->log_position);
+    return restore_replica(group_.launch, *restorer, checkpoint->segments, id);
+  }
+  if (auto done = group_.initial_copy.put_back(id); !done) return Error{done.error()};
+  return start_replica(group_.launch, id);
+}
+
+// A server with files of its own for each replica has to begin with these files as they were: only
+// the log's start is known of them.
+std::optional<CheckpointSummary> Supervisor::usable_checkpoint() const {
+  for (const std::string& word : group_.launch.arguments)
+    if (with_replica(word, 0) != word) return {};
+  return checkpoints_.usable();
+}
+
+void Supervisor::look_at_checkpoints() {
+  bool runs[replication::kMaxReplicas] = {};
+  for (int id = 0; id < count_; ++id) runs[id] = processes_[id].runs();
+  const auto news = checkpoints_.look(runs, now_ms_);
+  if (!news) return;
+  if (news->good) progress_.event(news->text);
+  else progress_.error(news->text);
 }
 
 void Supervisor::start_what_is_due() {
@@ -301,6 +335,12 @@ void Supervisor::replica_ended(int id) {
   if (status) {
     words.wait_status.store(*status);
     words.exit_known.store(1);
+  }
+  if (restored_from_[id] != 0 && (role == Role::kAbsent || role == Role::kJoining)) {
+    progress_.error(fmt::format("replica {} did not come to life from checkpoint {}, which is not "
+                                "used again",
+                                id, restored_from_[id]));
+    checkpoints_.distrust(restored_from_[id]);
   }
   if (role != Role::kDiverged) words.role.store(Role::kDead);
 
@@ -347,12 +387,12 @@ void Supervisor::schedule_restart(int id) {
     progress_.error(fmt::format("replica {} diverged {} times and is left out from now on", id,
                                 divergences_[id]));
   }
-  if (logged() && group_.memory.log().begin() > 0) {
+  if (logged() && group_.memory.log().begin() > 0 && !usable_checkpoint()) {
     left_out_[id] = true;
     store_text(words.message,
-               "can't join again: the log no longer reaches back to its start");
+               "can't join again: the log no longer reaches back to its start, nor to a checkpoint");
     progress_.error(fmt::format("replica {} can't join again: the log no longer reaches back to "
-                                "its start",
+                                "its start, nor to a checkpoint",
                                 id));
   }
   if (left_out_[id]) {

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "replication/supervisor/checkpoints.h"
 #include "replication/supervisor/death_times.h"
 #include "replication/supervisor/group_start.h"
 #include "replication/supervisor/poison_watch.h"
@@ -81,6 +82,9 @@ class Supervisor {
   // Replicas.
   void adopt_replicas();
   bool start(int id);
+  Result<int> start_process(int id, bool again);
+  std::optional<CheckpointSummary> usable_checkpoint() const;
+  void look_at_checkpoints();
   void replica_ended(int id);
   void schedule_restart(int id);
   bool poisoned(int id);
@@ -112,6 +116,8 @@ class Supervisor {
   ReplicaProcess processes_[replication::kMaxReplicas];
   bool left_out_[replication::kMaxReplicas] = {};   // not started any more
   int divergences_[replication::kMaxReplicas] = {};
+  Checkpoints checkpoints_;
+  uint64_t restored_from_[replication::kMaxReplicas] = {};  // checkpoint it began with; 0: none
   PoisonWatch poison_watch_;
   DeathTimes deaths_;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// auxin-restore SEGMENT...   makes a process out of an image, and becomes it.
+// auxin-restore [--parameter N] SEGMENT...   makes a process out of an image, and becomes it.
 //
 // Everything that could be wrong is looked at before the first byte of the image is put in its
 // place. No libc: the image brings its own.
@@ -26,8 +26,9 @@ using os::raw_syscall;
 
 constexpr int kMaxSegments = 1024;
 constexpr char kUsage[] =
-    "usage: auxin-restore SEGMENT...\n"
+    "usage: auxin-restore [--parameter N] SEGMENT...\n"
     "Restores a process from the segments of its image, oldest first, and becomes it.\n"
+    "N is a number for the process: in a group, which replica it is to be.\n"
     "Exit status before that: 1 the image is damaged, 2 refused (another kernel, processor, boot\n"
     "or binary; wrong usage), 3 the kernel did not do what is needed.\n";
 
@@ -81,7 +82,7 @@ void check_binding(const Segment& last) {
   }
 }
 
-[[noreturn]] void restore(int count, char** paths) {
+[[noreturn]] void restore(int count, char** paths, uint64_t parameter) {
   // The words of the command line lie on the stack that is given up.
   static char names[1 << 20];
   size_t used = 0;
@@ -112,6 +113,7 @@ void check_binding(const Segment& last) {
   auto* word = reinterpret_cast<uint64_t*>(process.restorer_word);
   word[0] = kOwnBegin;
   word[1] = kOwnEnd;
+  word[2] = parameter;
   raw_syscall(SYS_arch_prctl, 0x1002 /* ARCH_SET_FS */,
               static_cast<long>(process.main_thread_pointer));
   auxin_continue_context(
@@ -123,17 +125,27 @@ void check_binding(const Segment& last) {
 
 extern "C" [[noreturn]] void auxin_restore_main(uint64_t* stack) {
   using namespace auxin::restorer;
-  const auto count = static_cast<int>(stack[0]) - 1;
+  auto count = static_cast<int>(stack[0]) - 1;
   char** words = reinterpret_cast<char**>(stack + 1) + 1;
   if (count == 1 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0)) {
     auxin::os::raw_syscall(SYS_write, 1, reinterpret_cast<long>(kUsage), sizeof kUsage - 1);
     auxin::os::raw_syscall(SYS_exit_group, 0);
   }
-  if (count < 1 || count > kMaxSegments) {
+  uint64_t parameter = 0;
+  bool good = true;
+  if (count >= 2 && strcmp(words[0], "--parameter") == 0) {
+    for (const char* digit = words[1]; *digit != '\0'; ++digit) {
+      good = good && *digit >= '0' && *digit <= '9' && parameter < 1'000'000'000'000'000;
+      parameter = parameter * 10 + static_cast<uint64_t>(*digit - '0');
+    }
+    words += 2;
+    count -= 2;
+  }
+  if (!good || count < 1 || count > kMaxSegments) {
     auxin::os::raw_syscall(SYS_write, 2, reinterpret_cast<long>(kUsage), sizeof kUsage - 1);
     end(Exit::kRefused);
   }
-  restore(count, words);
+  restore(count, words, parameter);
 }
 
 // The kernel's stack is given up on the way: this one is the program's own.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The group's checkpoints: one is asked of a follower, published when it is complete, and the one
+// but last is removed. A replica that starts again begins with the newest one whose place the log
+// still holds.
+//
+//   STATE/checkpoints/N/0.segment   the image of a follower; N counts up
+//
+// The supervisor may die at any step: an image without its commit record is none and is removed;
+// a complete one that was not published yet is found by the next supervisor.
+//
+// Thread safety: one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/process/image_format.h"
+#include "replication/supervisor/group_memory.h"
+#include "stmemu/result.h"
+
+namespace auxin::supervisor {
+
+struct CheckpointSummary {
+  uint64_t number;
+  uint64_t log_position;
+  uint64_t size_bytes;
+  uint64_t made_realtime_ns;
+  uint32_t thread_count, descriptor_count;
+  std::string program;
+  std::vector<std::string> segments;   // paths, oldest first
+};
+
+// Those in a group's directory that are complete, by number. Reads headers and commit records only.
+std::vector<CheckpointSummary> list_checkpoints(const std::string& directory);
+
+class Checkpoints {
+ public:
+  // `state_directory`: the group's.
+  Checkpoints(GroupMemory& memory, const std::string& state_directory);
+
+  struct News {
+    bool good;
+    std::string text;
+  };
+  // One step; what happened, for people. `runs`: by replica, whether it does.
+  std::optional<News> look(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
+  bool busy() const { return number_ != 0; }
+
+  // What a replica can begin with now; nothing: there is none that the log reaches back to.
+  std::optional<CheckpointSummary> usable() const;
+  // A replica that began with it did not come to life: it is not used again.
+  void distrust(uint64_t number);
+
+ private:
+  std::optional<News> begin(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
+  News end(const std::string& fault);
+  void publish(const CheckpointSummary& checkpoint);
+  void remove_older_than(uint64_t number);
+
+  GroupMemory& memory_;
+  std::string directory_;
+  uint64_t distrusted_ = 0;      // this one and all before it
+  uint64_t next_ = 1;
+  uint64_t number_ = 0;          // being made; 0: none
+  uint64_t answers_ = 0;         // how many requests of the command it answers
+  int replica_ = -1;
+  uint32_t incarnation_ = 0;
+  int64_t deadline_ms_ = 0;
+};
+
+}  // namespace auxin::supervisor
