@@ -146,8 +146,8 @@ void watch_leader() {
 void tend_follower() {
   const uint64_t poll_ns = uint64_t{replica->settings().follower_poll_us} * 1000;
   uint64_t idle = 0;
-  ReplicaSlot& slot = replica->slot();
   while (!replica->leads()) {
+    ReplicaSlot& slot = replica->slot();  // another one in a restored process
     const int taken = replay.pump();
     replay.notice_unread();
     slot.heartbeat.fetch_add(1, std::memory_order_relaxed);
