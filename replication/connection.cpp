@@ -273,8 +273,11 @@ bool Connection::fetch_again(int fd, bool close_on_exec) {
                                SOCK_STREAM | SOCK_CLOEXEC, 0);
     lost_ = true;
   }
-  os::real().dup3(socket, fd, close_on_exec ? O_CLOEXEC : 0);
-  os::real().close(socket);
+  if (socket != fd) {
+    os::real().dup3(socket, fd, O_CLOEXEC);
+    os::real().close(socket);
+  }
+  if (!close_on_exec) raw_syscall(SYS_fcntl, fd, F_SETFD, 0);
   fd_ = taken;
   held_fd_ = taken == fd ? -1 : fd;
   return true;

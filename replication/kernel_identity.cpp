@@ -3,6 +3,8 @@
 
 #include <linux/futex.h>
 
+#include <atomic>
+
 #include "libmeta_os/raw_syscall.h"
 #include "libmeta_os/real_calls.h"
 
@@ -12,8 +14,11 @@ namespace {
 // Of the thread's number in what the thread pointer points to; 0: not in a restored process.
 uint64_t number_offset = 0;
 
+std::atomic<uint32_t> inside{0};
+thread_local constinit bool begins_anew = false;
+
 template <typename Call>
-int with_kernel_number(Call call) {
+int as_shown(Call call) {
   if (number_offset == 0) [[likely]] return call();
   auto* number = reinterpret_cast<int*>(
       static_cast<char*>(__builtin_thread_pointer()) + number_offset);
@@ -21,6 +26,15 @@ int with_kernel_number(Call call) {
   *number = static_cast<int>(os::raw_syscall(SYS_gettid));
   const int result = call();
   *number = shown;
+  return result;
+}
+
+template <typename Call>
+int with_kernel_number(Call call) {
+  if (begins_anew) return as_shown(call);
+  inside.fetch_add(1);
+  const int result = as_shown(call);
+  inside.fetch_sub(1);
   return result;
 }
 
@@ -45,6 +59,9 @@ const stm::MutexCalls& real_mutex_calls() {
                                              pthread_mutex_consistent};
   return kCalls;
 }
+
+bool robust_locks_are_at_rest() { return inside.load() == 0; }
+void begins_anew_when_restored() { begins_anew = true; }
 
 void leave_robust_locks(uint64_t thread_pointer, uint64_t clear_tid, uint64_t robust_list) {
   number_offset = clear_tid - thread_pointer;

@@ -19,6 +19,12 @@ namespace auxin::replication {
 // libc behind the hooks; takes and releases with the kernel's number of the thread.
 const stm::MutexCalls& real_mutex_calls();
 
+// Whether a thread is inside one of these calls now. It has read its own number and may store it
+// later: in another process that would be another thread's. Its own waits do not count for a thread
+// that begins anew there (begins_anew_when_restored).
+bool robust_locks_are_at_rest();
+void begins_anew_when_restored();   // of the calling thread
+
 // On each thread of a restored process before anything else: forgets the robust locks that its
 // memory says it holds (another process does, or did), and makes the calls above do as they say.
 // `clear_tid`: where glibc has the thread's number.

@@ -130,8 +130,11 @@ void Listener::take_over_or_bind(int fd) {
 void Listener::fetch_again(bool close_on_exec) {
   const int made = os::real().socket(slot_of(number_).address.ss_family,
                                      SOCK_STREAM | SOCK_CLOEXEC, 0);
-  os::real().dup3(made, fd_, close_on_exec ? O_CLOEXEC : 0);
-  if (made != fd_) os::real().close(made);
+  if (made != fd_) {
+    os::real().dup3(made, fd_, O_CLOEXEC);
+    os::real().close(made);
+  }
+  if (!close_on_exec) raw_syscall(SYS_fcntl, fd_, F_SETFD, 0);
   take_over_or_bind(fd_);
 }
 

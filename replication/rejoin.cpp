@@ -24,7 +24,7 @@ namespace {
 using checkpoint::ParkedThread;
 using checkpoint::SavedDescriptor;
 
-thread_local constinit bool holds_the_life_lock = false;
+thread_local constinit const checkpoint::SavedContext* stewards_beginning = nullptr;
 std::atomic<int> steward{0};
 
 // Supervisors find a group's processes by what /proc/PID/environ says.
@@ -63,7 +63,8 @@ void thread_arrived(ParkedThread& self) {
     replica->become(id);
     correct_environment(id);
   }
-  if (holds_the_life_lock) {
+  if (stewards_beginning != nullptr) {
+    self.elsewhere = stewards_beginning;
     steward.store(self.tid);
     const auto taken = replica->slot().life.lock(real_mutex_calls());
     CHECK(taken != stm::RobustLock::Taken::kFailed, "a replica's life lock can be taken");
@@ -105,8 +106,9 @@ void prepare_rejoin() {
   checkpoint::set_restore_hooks(hooks);
 }
 
-void this_thread_holds_the_life_lock() {
-  holds_the_life_lock = true;
+void this_is_the_steward(const checkpoint::SavedContext* beginning) {
+  stewards_beginning = beginning;
+  begins_anew_when_restored();
   steward.store(static_cast<int>(raw_syscall(SYS_gettid)));
 }
 

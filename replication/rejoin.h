@@ -11,13 +11,16 @@
 //   saver         last: keeper, slot, role "joining"; then all threads go on where they were
 #pragma once
 
+#include "checkpoint/process/saved_context.h"
+
 namespace auxin::replication {
 
 // Tells checkpoint/process what to do in a new process. Before the first checkpoint.
 void prepare_rejoin();
 
-// On the steward's thread, at its beginning: it holds the replica's life lock.
-void this_thread_holds_the_life_lock();
+// On the steward's thread, at its beginning: it holds the replica's life lock, and its waits for the
+// leadership are its own process's. In a restored process it goes on at `beginning`.
+void this_is_the_steward(const checkpoint::SavedContext* beginning);
 // The kernel's number of that thread.
 int steward_number();
 

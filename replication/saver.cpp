@@ -29,7 +29,7 @@ AtStop stopped(uint64_t* log_position, const char** reason) {
   // The restored process looks at these before its threads run again.
   if (!replay.lock().try_lock()) return AtStop::kAgain;
   replay.lock().unlock();
-  if (!Connection::table_is_steady()) return AtStop::kAgain;
+  if (!robust_locks_are_at_rest() || !Connection::table_is_steady()) return AtStop::kAgain;
   *log_position = replay.low();
   replica->slot().checkpoint_position.store(*log_position);
   return AtStop::kGo;

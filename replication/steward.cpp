@@ -69,11 +69,13 @@ void* steward(void*) {
   GroupControl& control = replica->control();
   const auto life = replica->slot().life.lock(real_mutex_calls());
   CHECK(life != stm::RobustLock::Taken::kFailed, "a replica's life lock can be taken");
-  this_thread_holds_the_life_lock();
+  static checkpoint::SavedContext watching;
+  this_is_the_steward(&watching);
   replica->enter();
   first_role();
   role_known.store(1, std::memory_order_release);
   futex_wake(&role_known, 0x7fffffff);
+  auxin_save_context(&watching);
   while (!replica->leads()) {
     // With a time limit: a waiter that is killed just when it is woken may leave the next one
     // asleep.

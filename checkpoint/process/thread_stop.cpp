@@ -53,14 +53,20 @@ void park(ParkedThread& self, ucontext_t& frame) {
   InterruptedCall call;
   call.examine(frame, self.before);
   describe_own_thread(self);
+  const SavedContext* volatile elsewhere = nullptr;
   if (auxin_save_context(&self.context) == 0) {
     self.state.store(ParkedThread::kParked, std::memory_order_release);
     if (not_parked.fetch_sub(1, std::memory_order_acq_rel) == 1) wake(not_parked, 1);
   } else {
     arrive_in_new_process(self);
+    elsewhere = self.elsewhere;
   }
   // The record may be used for the next stop already when this one is over.
   while (round_now.load(std::memory_order_acquire) == round) wait_on(round_now, round, 0);
+  if (elsewhere != nullptr) {
+    raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&frame.uc_sigmask), 0, 8);
+    auxin_continue_context(elsewhere);
+  }
   call.go_on(frame);
 }
 
