@@ -92,8 +92,8 @@ class Connection final : public os::MetaSocket {
   void flush_if_idle();
   void flush_before_end();
   bool needs_flush() const { return unflushed_begin_ < unflushed_end_; }
-  // In a restored process: the socket comes under the number `fd` again, if it is this connection's;
-  // false: it is not. The steward thread and all others stand still.
+  // In a restored process, where all other threads stand still: the socket comes under the number
+  // `fd` again. False: it is not this connection's.
   bool fetch_again(int fd, bool close_on_exec);
   static bool table_is_steady();  // no thread is changing which connections there are
   void publish_holder();  // this process's descriptor, for followers to fetch

@@ -22,7 +22,8 @@ using checkpoint::SaveOutcome;
 constexpr uint64_t kLookNs = 20'000'000;
 
 AtStop stopped(uint64_t* log_position, const char** reason) {
-  if (replica->mode() != Mode::kFollower || replica->control().leadership.holder() == steward_number()) {
+  if (replica->mode() != Mode::kFollower ||
+      replica->control().leadership.holder() == steward_number()) {
     *reason = "this replica does not follow any more";
     return AtStop::kRefuse;
   }

@@ -2,7 +2,7 @@
 //
 // Checkpoints of a replica: an image of the whole process, taken where it stands in the log.
 //
-//   supervisor ── wanted n ──▶ saver (Auxin's own thread in a follower) ── answered n ──▶ supervisor
+//   supervisor ── wanted n ──▶ saver (Auxin's own thread in a follower) ── answered ──▶ supervisor
 //                               │ all other threads stop; the image is written to
 //                               ▼ DIRECTORY/n/0.segment
 //   supervisor ── auxin-restore ──▶ a process with that memory: rejoin.h makes it a replica

@@ -77,6 +77,20 @@ bool is_inherited(const SavedDescriptor& saved) {
          about.st_ino == saved.identity;
 }
 
+// As /proc/self/fd shows it.
+SavedDescriptor::Kind kind_by_name(const char* name) {
+  struct Row { const char* begin; SavedDescriptor::Kind kind; };
+  constexpr Row kRows[] = {{"pipe:", SavedDescriptor::kPipe},
+                           {"anon_inode:[eventfd]", SavedDescriptor::kEventFd},
+                           {"anon_inode:[eventpoll]", SavedDescriptor::kEpoll},
+                           {"anon_inode:[timerfd]", SavedDescriptor::kTimerFd},
+                           {"anon_inode:[signalfd]", SavedDescriptor::kSignalFd}};
+  for (const Row& row : kRows)
+    if (begins_with(name, row.begin)) return row.kind;
+  return name[0] == '/' && strstr(name, " (deleted)") == nullptr ? SavedDescriptor::kFile
+                                                                 : SavedDescriptor::kOther;
+}
+
 void put_under(int made, const SavedDescriptor& saved) {
   if (made < 0) return;
   if (made != saved.fd) {
@@ -140,14 +154,7 @@ void Descriptors::read_one(int fd) {
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
   if (read_small_file(path, info, sizeof info) < 0) info[0] = '\0';
   saved.position = field(info, "pos", 10);
-  if (S_ISSOCK(about.st_mode)) saved.kind = SavedDescriptor::kSocket;
-  else if (S_ISFIFO(about.st_mode) && begins_with(name, "pipe:")) saved.kind = SavedDescriptor::kPipe;
-  else if (strcmp(name, "anon_inode:[eventfd]") == 0) saved.kind = SavedDescriptor::kEventFd;
-  else if (strcmp(name, "anon_inode:[eventpoll]") == 0) saved.kind = SavedDescriptor::kEpoll;
-  else if (strcmp(name, "anon_inode:[timerfd]") == 0) saved.kind = SavedDescriptor::kTimerFd;
-  else if (strcmp(name, "anon_inode:[signalfd]") == 0) saved.kind = SavedDescriptor::kSignalFd;
-  else if (name[0] == '/' && strstr(name, " (deleted)") == nullptr)
-    saved.kind = SavedDescriptor::kFile;
+  saved.kind = S_ISSOCK(about.st_mode) ? SavedDescriptor::kSocket : kind_by_name(name);
   add_text(saved, name, strlen(name));
   read_details(saved, info);
 }

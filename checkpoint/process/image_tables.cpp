@@ -37,7 +37,8 @@ bool ends_with(const char* text, const char* end) {
 
 bool ImageTables::prepare() {
   return regions_ != nullptr ||
-         (map_table(&regions_, kMaxImageRegions, this) && map_table(&files_, kMaxImageFiles, this) &&
+         (map_table(&regions_, kMaxImageRegions, this) &&
+          map_table(&files_, kMaxImageFiles, this) &&
           map_table(&strings_, kMaxImageStringsBytes, this) &&
           map_table(&runs_, kMaxImageRuns, this));
 }
@@ -114,9 +115,9 @@ bool ImageTables::add(const MappedRange& range) {
     return true;
   }
   if ((range.shared && !of_file) || (of_file && deleted)) {
-    snprintf(problem_text_, sizeof problem_text_,
-             of_file && !range.shared ? "a file that it has mapped has been deleted: %.150s (at %llx)"
-                                      : "it shares memory that has no file: %.150s (at %llx)",
+    snprintf(problem_text_, sizeof problem_text_, "%s: %.150s (at %llx)",
+             range.shared ? "it shares memory that has no file"
+                          : "a file that it has mapped has been deleted",
              range.name, static_cast<unsigned long long>(range.begin));
     problem_ = problem_text_;
     return false;

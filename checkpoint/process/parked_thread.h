@@ -36,8 +36,8 @@ struct ParkedThread {
   CallBefore before;
 
   SavedContext context{};       // goes on in the handler
-  // Set by the owner when the thread arrives in a new process: it goes on there, and not in the call
-  // that it was in. Null: as ever.
+  // Set by the owner when the thread arrives in a new process: it goes on there, and not in the
+  // call that it was in. Null: as ever.
   const SavedContext* elsewhere = nullptr;
   uint32_t is_main = 0;         // 1: the process's first thread
   uint64_t thread_pointer = 0;  // FS base

@@ -2,8 +2,8 @@
 //
 // A whole process, saved from inside and restored in a new process of the same binary.
 //
-//   save_process()  threads stop ─▶ what the kernel keeps is read ─▶ memory is written ─▶ they go on
-//                   in the new process the same call returns a second time, with kRestored
+//   save_process()  threads stop ─▶ what the kernel keeps is read ─▶ memory is written ─▶ they go
+//                   on; in the new process the same call returns a second time, with kRestored
 //   auxin-restore   memory is mapped and filled as it was; the main thread goes on in its handler,
 //                   starts the saver, and the saver makes the rest again: threads, descriptors,
 //                   signal dispositions (all in the restored process's own code and memory)
@@ -32,7 +32,7 @@ enum class SaveOutcome : uint32_t {
 // What the owner says when all threads have stopped.
 enum class AtStop : uint32_t {
   kGo = 0,
-  kAgain = 1,    // a thread stopped where the owner can't have it: they run a moment, and stop again
+  kAgain = 1,    // a thread stopped where the owner can't have it: they run a moment, then again
   kRefuse = 2,
 };
 

@@ -31,7 +31,7 @@ struct Launch {
   bool ignore_broken_pipe = false;     // the same for SIGPIPE's disposition
 };
 
-// A replica out of a checkpoint's segments, oldest first; what is left of `launch` is where it runs.
+// A replica out of a checkpoint's segments, oldest first. Of `launch` it takes where it runs.
 Result<int> restore_replica(const Launch& launch, const std::string& restorer,
                             const std::vector<std::string>& segments, int replica);
 

@@ -390,7 +390,8 @@ void Supervisor::schedule_restart(int id) {
   if (logged() && group_.memory.log().begin() > 0 && !usable_checkpoint()) {
     left_out_[id] = true;
     store_text(words.message,
-               "can't join again: the log no longer reaches back to its start, nor to a checkpoint");
+               "can't join again: the log no longer reaches back to its start, nor to a "
+               "checkpoint");
     progress_.error(fmt::format("replica {} can't join again: the log no longer reaches back to "
                                 "its start, nor to a checkpoint",
                                 id));

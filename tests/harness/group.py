@@ -165,6 +165,12 @@ class Group:
             [self.program, *arguments, "--state-dir", str(self.state_dir)],
             env=self.environment, capture_output=True, text=True, timeout=timeout_s)
 
+    def popen(self, *arguments):
+        """As auxin(), without waiting for it."""
+        return subprocess.Popen(
+            [self.program, *arguments, "--state-dir", str(self.state_dir)], env=self.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
     def status(self):
         """`auxin status NAME --json`; fails if it takes longer than a second, and did not do so
         because the machine let a process wait for once: then the next one is quick."""

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replicas that rejoin from a checkpoint: an image of a follower, and the log after it."""
+import json
+import signal
+
+from harness import paths, processes, stock_load
+
+from .test_bank import BankCase
+
+
+class CheckpointCase(BankCase):
+    def checkpoint(self):
+        done = self.group.auxin("checkpoint", self.group.name)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def checkpoints(self):
+        done = self.group.auxin("checkpoints", self.group.name, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def restored(self):
+        return self.group.errors().count(" restored from checkpoint ")
+
+    def kill_and_rejoin(self, bank_load, leads):
+        """Kills the leader, or else a follower; it comes back from the newest checkpoint."""
+        before = self.restored()
+        status = self.group.await_all_ready()
+        if leads:
+            pid = self.group.leader(status)["pid"]
+            bank_load.kill(pid)
+            self.group.await_leader(other_than_pid=pid)
+        else:
+            processes.kill(self.group.followers(status)[0]["pid"])
+        processes.await_true(lambda: self.restored() == before + 1, 20,
+                             f"a restored replica; {self.group.account()}")
+        self.group.await_all_ready()
+
+    def judge(self, bank_load):
+        report = bank_load.finish()
+        self.assertEqual((report["errors"], report["problems"], report["violations"],
+                          report["exit_status"]), (0, [], 0, 0), report["text"])
+        self.assertTrue(report["verified"] and report["good"])
+        for client in report["connections"]:
+            self.assertEqual(client["connects"], 1)
+        self.group.assert_no_mismatch()
+        self.assertNotIn("did not come to life", self.group.errors())
+        return report
+
+    def rejoin_campaign(self, mix, clients=3, rate_per_s=0):
+        with stock_load.BankLoad(self.port, clients, mix, rate_per_s) as bank_load:
+            for number in range(200 if paths.LONG else 6):
+                bank_load.let_run(0.2)
+                self.checkpoint()
+                bank_load.let_run(0.2)
+                self.kill_and_rejoin(bank_load, leads=number % 2 == 0)
+            report = self.judge(bank_load)
+        self.assertEqual(self.assert_agreement(), report["fingerprint"])
+
+
+class CheckpointTest(CheckpointCase):
+    timeout_s = 2400 if paths.LONG else 240
+
+    def test_replicas_rejoin_from_checkpoints_under_load(self):
+        self.rejoin_campaign("mixed")
+
+    def test_workers_with_a_queue_are_restored(self):
+        self.rejoin_campaign("queue", clients=2, rate_per_s=600)
+
+    def test_a_checkpoint_is_listed_and_the_one_but_last_removed(self):
+        self.assertEqual(self.checkpoints(), [])
+        for number in (1, 2, 3):
+            self.assertIn(f"checkpoint {number}: ", self.checkpoint())
+        listed = self.checkpoints()
+        self.assertEqual([row["number"] for row in listed], [2, 3])
+        self.assertTrue(all(row["usable"] for row in listed))
+        self.assertEqual(listed[-1]["program"], paths.program("bank_server"))
+        images = sorted((self.group.state_dir / self.group.name / "checkpoints").rglob("*"))
+        self.assertEqual({path.stat().st_mode & 0o077 for path in images}, {0})
+
+    def test_a_restored_replica_leads_and_is_restored_again(self):
+        with stock_load.BankLoad(self.port, 2, "deposit", 1000) as bank_load:
+            bank_load.let_run(0.3)
+            self.checkpoint()
+            for _ in range(4):
+                self.kill_and_rejoin(bank_load, leads=True)
+            self.judge(bank_load)
+        self.assert_agreement()
+
+    def test_a_follower_killed_while_it_saves_leaves_nothing(self):
+        with stock_load.BankLoad(self.port, 2, "deposit", 500) as bank_load:
+            bank_load.let_run(0.2)
+            self.checkpoint()
+            for _ in range(5):
+                status = self.group.await_all_ready()
+                victims = [row["pid"] for row in self.group.followers(status)]
+                for pid in victims:
+                    processes.kill(pid, signal.SIGSTOP)
+                asked = self.group.popen("checkpoint", self.group.name, "--timeout", "20")
+                bank_load.let_run(0.05)
+                for pid in victims:
+                    processes.kill(pid, signal.SIGCONT)
+                for pid in victims:
+                    processes.kill(pid)
+                asked.communicate(timeout=30)
+                self.group.await_all_ready()
+            report = self.judge(bank_load)
+        self.assertTrue(report["good"])
+        complete = {row["number"] for row in self.checkpoints()}
+        directory = self.group.state_dir / self.group.name / "checkpoints"
+        self.checkpoint()
+        left = {int(path.name) for path in directory.iterdir()}
+        self.assertLessEqual(len(left), 2, f"{left}, complete before {complete}")
+
+    def test_a_damaged_checkpoint_is_not_used(self):
+        self.checkpoint()
+        image = next((self.group.state_dir / self.group.name / "checkpoints").rglob("0.segment"))
+        content = bytearray(image.read_bytes())
+        content[len(content) // 2] ^= 1
+        image.write_bytes(content)
+        follower = self.group.followers()[0]
+        processes.kill(follower["pid"])
+        self.group.await_all_ready()
+        self.assertIn("damaged image", self.group.errors() + self.group.output())
+        self.assertIn("did not come to life from checkpoint 1", self.group.errors())
+        self.assert_agreement()
+
+
+class PoolCheckpointTest(CheckpointCase):
+    timeout_s = 2400 if paths.LONG else 240
+    server_options = ("-ORBthreadPerConnectionPolicy", "0")
+
+    def test_a_pool_is_restored_under_load(self):
+        self.rejoin_campaign("mixed")

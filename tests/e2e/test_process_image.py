@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole process, saved from inside and restored in a new one (checkpoint/process).
+
+The subject checks all it has once a round: threads in seven kinds of wait, memory that it knows by
+heart, descriptors. It says what it finds wrong on its standard error, and ends.
+"""
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import unittest
+
+from harness import paths, processes
+
+GENERATIONS = 200 if paths.LONG else 12
+
+
+class Subject:
+    """One process after the other, each restored from the image of the one before."""
+
+    def __init__(self, test, threads=9, megabytes=4):
+        self.test = test
+        self.directory = paths.scratch_dir()
+        self.errors = open(self.directory / "errors", "w+")
+        test.addCleanup(self.destroy)
+        self.round = 0
+        self.process = self.start([paths.program("image_subject"), self.directory, threads,
+                                   megabytes])
+
+    def start(self, words):
+        return subprocess.Popen([str(word) for word in words], stderr=self.errors,
+                                stdin=subprocess.DEVNULL)
+
+    def said(self):
+        return (self.directory / "errors").read_text()
+
+    def await_file(self, name, timeout_s=30):
+        def there():
+            self.test.assertIsNone(self.process.poll(), f"it ended: {self.said()}")
+            return (self.directory / name).exists()
+        processes.await_true(there, timeout_s, f"{name}; {self.said()}")
+        return (self.directory / name).read_text()
+
+    def save(self):
+        """A round of checks, and an image; the process runs on. Returns the image's path."""
+        (self.directory / f"go.{self.round}").touch()
+        self.await_file(f"saved.{self.round}")
+        self.round += 1
+        return self.directory / f"image.{self.round - 1}"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def restore(self, image):
+        self.process = self.start([paths.program("auxin-restore"), image])
+        self.await_file(f"restored.{self.round - 1}")
+
+    def destroy(self):
+        self.kill()
+        self.errors.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class ProcessImageTest(unittest.TestCase):
+    timeout_s = 900 if paths.LONG else 120
+
+    def test_generation_after_generation(self):
+        subject = Subject(self, threads=21)
+        for _ in range(GENERATIONS):
+            image = subject.save()
+            subject.kill()
+            subject.restore(image)
+            image.unlink()
+        self.assertEqual(subject.said(), "")
+
+    def test_a_copy_lives_beside_its_donor(self):
+        subject = Subject(self)
+        image = subject.save()
+        donor = subject.process
+        self.addCleanup(lambda: (donor.kill(), donor.wait()))
+        subject.restore(image)
+        # A round of each, one after the other: they would write the same files.
+        copy = subject.process
+        copy.kill()
+        copy.wait()
+        subject.process = donor
+        subject.save().unlink()
+        (subject.directory / "saved.1").unlink()
+        (subject.directory / "go.2").unlink(missing_ok=True)
+        subject.process = subject.start([paths.program("auxin-restore"), image])
+        subject.await_file("saved.1")
+        self.assertIsNone(donor.poll())
+        self.assertEqual(subject.said(), "")
+
+    def test_what_the_kernel_shows_of_it(self):
+        subject = Subject(self)
+        image = subject.save()
+        def shown():
+            proc = pathlib.Path(f"/proc/{subject.process.pid}")
+            threads = sorted((task / "comm").read_text() for task in (proc / "task").iterdir())
+            descriptors = sorted((fd.name, os.readlink(fd).split(":")[0].split("/")[-1])
+                                 for fd in (proc / "fd").iterdir())
+            status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+            return {"command": (proc / "cmdline").read_bytes(), "threads": threads,
+                    "descriptors": descriptors, "comm": (proc / "comm").read_text(),
+                    "directory": os.readlink(proc / "cwd"), "mask": status["Umask"],
+                    "caught": status["SigCgt"], "ignored": status["SigIgn"]}
+        before = shown()
+        subject.kill()
+        subject.restore(image)
+        self.assertEqual(shown(), before)
+
+    def refused(self, image, status, *words):
+        done = subprocess.run([paths.program("auxin-restore"), str(image)], capture_output=True,
+                              text=True, timeout=20)
+        self.assertEqual(done.returncode, status, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_a_damaged_image_is_never_restored(self):
+        subject = Subject(self, megabytes=1)
+        image = subject.save()
+        subject.kill()
+        whole = image.read_bytes()
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        for _ in range(400 if paths.LONG else 60):
+            with self.subTest(seed=seed):
+                bad = bytearray(whole)
+                kind = chance.randrange(3)
+                if kind == 0:     # one bit
+                    at = chance.randrange(len(bad))
+                    bad[at] ^= 1 << chance.randrange(8)
+                elif kind == 1:   # the end is missing
+                    del bad[chance.randrange(len(bad)):]
+                else:             # a page of zeros, as a hole leaves it
+                    at = chance.randrange(len(bad) // 4096) * 4096
+                    if not any(bad[at:at + 4096]):
+                        continue
+                    bad[at:at + 4096] = bytes(4096)
+                image.write_bytes(bad)
+                done = subprocess.run([paths.program("auxin-restore"), str(image)],
+                                      capture_output=True, text=True, timeout=20)
+                self.assertIn(done.returncode, (1, 2), f"{kind}: {done.stderr}")
+                self.assertTrue(done.stderr.startswith("auxin-restore: "), done.stderr)
+        image.write_bytes(whole)
+        subject.restore(image)
+
+    def test_an_image_that_others_can_write_is_refused(self):
+        subject = Subject(self, megabytes=1)
+        image = subject.save()
+        self.assertEqual(image.stat().st_mode & 0o777, 0o600)
+        image.chmod(0o620)
+        self.refused(image, 2, "not writable by anybody else")
+
+    def test_no_image(self):
+        self.refused("/nowhere/image", 2, "/nowhere/image", "can't be opened")
+        self.refused("/etc/hostname", 1, "cut short")
+
+    def test_an_image_of_a_binary_that_was_replaced(self):
+        subject = Subject.__new__(Subject)
+        subject.test, subject.round = self, 0
+        subject.directory = paths.scratch_dir()
+        subject.errors = open(subject.directory / "errors", "w+")
+        self.addCleanup(subject.destroy)
+        binary = subject.directory / "subject"
+        shutil.copy(paths.program("image_subject"), binary)
+        subject.process = subject.start([binary, subject.directory, 3, 1])
+        image = subject.save()
+        subject.kill()
+        content = bytearray(binary.read_bytes())
+        note = content.find(struct.pack("<III4s", 4, 20, 3, b"GNU\0"))
+        self.assertGreater(note, 0, "a build-id")
+        content[note + 16] ^= 1
+        binary.write_bytes(content)
+        self.refused(image, 2, str(binary), "replaced")
+
+    def test_a_full_disk_leaves_the_process_and_no_image(self):
+        # A tmpfs of its own, in a mount namespace that ends with the test's shell.
+        script = (
+            'mount --make-rprivate / && mount -t tmpfs -o size=700k,mode=700 none "$0" && '
+            '"$1" "$0" 3 4 2>"$0/errors" & subject=$!; cd /; sleep 0.5; touch "$0/go.0"; '
+            'wait $subject; echo "status $?"; cat "$0/errors"; ls "$0"')
+        directory = paths.scratch_dir()
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", script, str(directory),
+             paths.program("image_subject")], capture_output=True, text=True, timeout=60)
+        if "Operation not permitted" in done.stderr:
+            self.skipTest("no mount namespaces here")
+        self.assertIn("can't be written: No space left on device", done.stdout + done.stderr)
+        self.assertNotIn("image.0", done.stdout.split("status")[-1].split("errors")[-1])
