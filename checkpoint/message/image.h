@@ -44,7 +44,7 @@ class Image {
   struct Change;
   Outcome prepare(const MessageView& message, Change* change) const;
 
-  const uint64_t max_bytes_;
+  uint64_t max_bytes_;
   ChainPosition position_;
   uint64_t user_word_ = 0, taken_at_ns_ = 0;
   std::map<uint64_t, Region> regions_;

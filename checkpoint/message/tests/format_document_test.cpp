@@ -5,6 +5,7 @@
 
 #include "checkpoint/message/message_writer.h"
 #include "checkpoint/message/piece.h"
+#include "checkpoint/store/segment_format.h"
 #include "stmemu/document_example.h"
 
 namespace auxin::checkpoint {
@@ -56,6 +57,16 @@ TEST(CheckpointFormat, TheTablesAreTheStructures) {
                                 AUXIN_FIELD(PieceHeader, bytes_checksum),
                                 AUXIN_FIELD(PieceHeader, zero),
                                 AUXIN_FIELD(PieceHeader, header_checksum)}));
+  EXPECT_EQ(stm::table(kDocument, "Segment, version 1"),
+            (std::vector<Field>{AUXIN_FIELD(CommitRecord, magic),
+                                AUXIN_FIELD(CommitRecord, version),
+                                AUXIN_FIELD(CommitRecord, zero),
+                                AUXIN_FIELD(CommitRecord, message_bytes),
+                                AUXIN_FIELD(CommitRecord, message_digest),
+                                AUXIN_FIELD(CommitRecord, from_sequence),
+                                AUXIN_FIELD(CommitRecord, sequence),
+                                AUXIN_FIELD(CommitRecord, zero_too),
+                                AUXIN_FIELD(CommitRecord, checksum)}));
 }
 
 TEST(CheckpointFormat, TheExampleIsWhatTheCodeWrites) {
