@@ -46,15 +46,15 @@ bool parse(const std::string& name, uint64_t* sequence, bool* base) {
   return *base || name.compare(kDigits, std::string::npos, kIncrementEnd) == 0;
 }
 
-CommitRecord commit_of(const MessageView& message) {
-  CommitRecord record{};
-  std::memcpy(record.magic, kCommitMagic, sizeof(kCommitMagic));
-  record.version = kSegmentVersion;
+MessageCommit commit_of(const MessageView& message) {
+  MessageCommit record{};
+  std::memcpy(record.magic, kMessageCommitMagic, sizeof(kMessageCommitMagic));
+  record.version = kMessageCommitVersion;
   record.message_bytes = message.bytes().size();
   record.message_digest = message.digest();
   record.from_sequence = message.header().from_sequence;
   record.sequence = message.header().sequence;
-  record.checksum = checksum_of(&record, offsetof(CommitRecord, checksum));
+  record.checksum = checksum_of(&record, offsetof(MessageCommit, checksum));
   return record;
 }
 
@@ -81,7 +81,7 @@ class FileStore::Mapped {
                      stm::file_error(name, "can't be read", errno).message);
     }
     const uint64_t size_bytes = static_cast<uint64_t>(status.st_size);
-    if (!S_ISREG(status.st_mode) || size_bytes <= sizeof(CommitRecord)) {
+    if (!S_ISREG(status.st_mode) || size_bytes <= sizeof(MessageCommit)) {
       return damaged(name + ": too short for a segment");
     }
     void* memory = mmap(nullptr, size_bytes, PROT_READ, MAP_PRIVATE, file.get(), 0);
@@ -95,14 +95,14 @@ class FileStore::Mapped {
 
  private:
   Expected<MessageView> examine(const std::string& name) const {
-    CommitRecord record;
+    MessageCommit record;
     const uint64_t message_bytes = size_bytes_ - sizeof(record);
     std::memcpy(&record, bytes_ + message_bytes, sizeof(record));
-    if (std::memcmp(record.magic, kCommitMagic, sizeof(kCommitMagic)) != 0 ||
-        record.checksum != checksum_of(&record, offsetof(CommitRecord, checksum))) {
+    if (std::memcmp(record.magic, kMessageCommitMagic, sizeof(kMessageCommitMagic)) != 0 ||
+        record.checksum != checksum_of(&record, offsetof(MessageCommit, checksum))) {
       return damaged(name + ": its commit record is missing or damaged");
     }
-    if (record.version != kSegmentVersion) {
+    if (record.version != kMessageCommitVersion) {
       return failure(AUXIN_CHECKPOINT_VERSION, name + ": of another version");
     }
     if (record.message_bytes != message_bytes) return damaged(name + ": of another length");
@@ -231,7 +231,7 @@ void FileStore::remove_superfluous() {
 }
 
 Outcome FileStore::put_segment(const MessageView& message) {
-  const CommitRecord record = commit_of(message);
+  const MessageCommit record = commit_of(message);
   const std::string name = segment_name(message.header());
   if (Outcome outcome = FileCalls::write_file(
           directory_, path_, name, message.bytes().data(), message.bytes().size(), &record,

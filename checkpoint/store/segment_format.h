@@ -9,10 +9,10 @@
 
 namespace auxin::checkpoint {
 
-inline constexpr char kCommitMagic[8] = {'A', 'U', 'X', 'I', 'N', 'I', 'M', 'C'};
-inline constexpr uint32_t kSegmentVersion = 1;
+inline constexpr char kMessageCommitMagic[8] = {'A', 'U', 'X', 'I', 'N', 'I', 'M', 'C'};
+inline constexpr uint32_t kMessageCommitVersion = 1;
 
-struct CommitRecord {
+struct MessageCommit {
   char magic[8];
   uint32_t version;
   uint32_t zero;
@@ -23,6 +23,6 @@ struct CommitRecord {
   uint64_t zero_too;
   uint64_t checksum;        // XXH3-64 of the bytes before it
 };
-static_assert(sizeof(CommitRecord) == 64 && offsetof(CommitRecord, checksum) == 56);
+static_assert(sizeof(MessageCommit) == 64 && offsetof(MessageCommit, checksum) == 56);
 
 }  // namespace auxin::checkpoint

@@ -58,15 +58,15 @@ TEST(CheckpointFormat, TheTablesAreTheStructures) {
                                 AUXIN_FIELD(PieceHeader, zero),
                                 AUXIN_FIELD(PieceHeader, header_checksum)}));
   EXPECT_EQ(stm::table(kDocument, "Segment, version 1"),
-            (std::vector<Field>{AUXIN_FIELD(CommitRecord, magic),
-                                AUXIN_FIELD(CommitRecord, version),
-                                AUXIN_FIELD(CommitRecord, zero),
-                                AUXIN_FIELD(CommitRecord, message_bytes),
-                                AUXIN_FIELD(CommitRecord, message_digest),
-                                AUXIN_FIELD(CommitRecord, from_sequence),
-                                AUXIN_FIELD(CommitRecord, sequence),
-                                AUXIN_FIELD(CommitRecord, zero_too),
-                                AUXIN_FIELD(CommitRecord, checksum)}));
+            (std::vector<Field>{AUXIN_FIELD(MessageCommit, magic),
+                                AUXIN_FIELD(MessageCommit, version),
+                                AUXIN_FIELD(MessageCommit, zero),
+                                AUXIN_FIELD(MessageCommit, message_bytes),
+                                AUXIN_FIELD(MessageCommit, message_digest),
+                                AUXIN_FIELD(MessageCommit, from_sequence),
+                                AUXIN_FIELD(MessageCommit, sequence),
+                                AUXIN_FIELD(MessageCommit, zero_too),
+                                AUXIN_FIELD(MessageCommit, checksum)}));
 }
 
 TEST(CheckpointFormat, TheExampleIsWhatTheCodeWrites) {
