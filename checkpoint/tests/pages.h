@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages of memory for a test, which does with them what a program may do.
+// Pages of memory for a test, which does with them what a program may do. They are far below where
+// the kernel maps by itself, so that nothing else comes to be where they were unmapped.
 #pragma once
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -15,7 +17,7 @@ namespace auxin::checkpoint::test {
 
 class Pages {
  public:
-  explicit Pages(uint64_t count) : count_(count), memory_(map(nullptr, count, 0)) {}
+  explicit Pages(uint64_t count) : count_(count), memory_(map(next_place(count), count, 0)) {}
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
   ~Pages() { munmap(memory_, count_ * kPageBytes); }
@@ -28,6 +30,10 @@ class Pages {
   void map_again(uint64_t index, uint64_t count) { map(at(index), count, MAP_FIXED); }
 
  private:
+  static void* next_place(uint64_t count) {
+    static std::atomic<uint64_t> next{uint64_t{1} << 44};
+    return reinterpret_cast<void*>(next.fetch_add((count + 1024) * kPageBytes));
+  }
   static char* map(void* where, uint64_t count, int flags) {
     void* memory = mmap(where, count * kPageBytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/message/image.h"
+
+#include <algorithm>
+
+#include "checkpoint/message/run_contents.h"
+#include "stmemu/check.h"
+
+namespace auxin::checkpoint {
+
+// Everything that can fail, made before anything is changed: the buffers of regions that are new,
+// or change their size.
+struct Image::Change {
+  std::map<uint64_t, Region> replaced;
+};
+
+const Image::Region* Image::region(uint64_t id) const {
+  const auto found = regions_.find(id);
+  return found == regions_.end() ? nullptr : &found->second;
+}
+
+void write_runs(MessageView::Walk& walk, const RegionRecord& region, uint8_t* to) {
+  RunRecord run;
+  const uint8_t* stored = nullptr;
+  while (walk.next_run(&run, &stored)) {
+    CHECK(run.offset + run.length <= region.size_bytes, "a run is within its region");
+    CHECK(unpack(run, stored, to + run.offset), "the contents were verified");
+  }
+}
+
+Outcome Image::prepare(const MessageView& message, Change* change) const {
+  uint64_t total_bytes = 0;  // once the message is applied
+  if (!message.is_base()) {
+    for (const auto& [id, region] : regions_) total_bytes += region.bytes.size();
+  }
+  MessageView::Walk walk(message);
+  RegionRecord record;
+  while (walk.next_region(&record)) {
+    const Region* before = region(record.id);
+    const bool whole = (record.flags & kWhole) != 0;
+    if ((record.flags & kRemoved) != 0) continue;
+    if (!whole && before == nullptr) {
+      return failure(AUXIN_CHECKPOINT_MALFORMED,
+                     "an increment of region " + std::to_string(record.id) +
+                         ", which is not there");
+    }
+    if (before != nullptr && !message.is_base()) total_bytes -= before->bytes.size();
+    if (record.size_bytes > max_bytes_ || total_bytes > max_bytes_ - record.size_bytes) {
+      return failure(AUXIN_CHECKPOINT_TOO_LARGE,
+                     "region " + std::to_string(record.id) + " makes the image larger than " +
+                         std::to_string(max_bytes_) + " bytes");
+    }
+    total_bytes += record.size_bytes;
+    if (!whole && before->bytes.size() == record.size_bytes) continue;
+    Region& made = change->replaced[record.id];
+    const uint64_t kept =
+        whole ? 0 : std::min<uint64_t>(before->bytes.size(), record.size_bytes);
+    if (!made.bytes.reserve(record.size_bytes) ||
+        !made.bytes.append(kept != 0 ? before->bytes.data() : nullptr, kept) ||
+        !made.bytes.resize_with_zeros(record.size_bytes)) {
+      return failure(AUXIN_CHECKPOINT_NO_MEMORY,
+                     "no memory for region " + std::to_string(record.id));
+    }
+  }
+  return Outcome::ok();
+}
+
+Outcome Image::apply(const MessageView& message) {
+  if (Outcome outcome = judge_sequence(position_, message.header()); !outcome) return outcome;
+  if (Outcome outcome = message.verify_contents(); !outcome) return outcome;
+  Change change;
+  if (Outcome outcome = prepare(message, &change); !outcome) return outcome;
+  if (message.is_base()) regions_.clear();
+  MessageView::Walk walk(message);
+  RegionRecord record;
+  while (walk.next_region(&record)) {
+    if ((record.flags & kRemoved) != 0) {
+      regions_.erase(record.id);
+      continue;
+    }
+    Region& region = regions_[record.id];
+    const auto made = change.replaced.find(record.id);
+    if (made != change.replaced.end()) region.bytes = std::move(made->second.bytes);
+    region.address = record.address;
+    write_runs(walk, record, region.bytes.data());
+  }
+  position_ = {message.header().state, message.header().sequence};
+  user_word_ = message.header().user_word;
+  taken_at_ns_ = message.header().taken_at_ns;
+  return Outcome::ok();
+}
+
+Expected<ByteBuffer> Image::to_base(const MessageOptions& options) const {
+  if (position_.sequence == 0) return failure(AUXIN_CHECKPOINT_EMPTY, "the image is empty");
+  MessageWriter writer({position_.state, 0, position_.sequence, taken_at_ns_, user_word_},
+                       options);
+  uint64_t bytes = 0;
+  for (const auto& [id, region] : regions_) bytes += region.bytes.size();
+  writer.expect(bytes);
+  for (const auto& [id, region] : regions_) {
+    writer.begin_region(id, region.bytes.size(), region.address, kWhole);
+    writer.add_contents(0, region.bytes.data(), region.bytes.size());
+  }
+  return writer.finish();
+}
+
+}  // namespace auxin::checkpoint

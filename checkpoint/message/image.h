@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A receiver's copy of a state: its regions as bytes, brought forward message by message.
+//
+// Thread safety: as any container.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+
+#include "checkpoint/message/byte_buffer.h"
+#include "checkpoint/message/chain.h"
+#include "checkpoint/message/message_view.h"
+#include "checkpoint/message/message_writer.h"
+
+namespace auxin::checkpoint {
+
+class Image {
+ public:
+  struct Region {
+    ByteBuffer bytes;
+    uint64_t address = 0;
+  };
+
+  // `max_bytes`: of all regions together; a message may claim any size.
+  explicit Image(uint64_t max_bytes = UINT64_MAX) : max_bytes_(max_bytes) {}
+
+  // All or nothing: if it fails, the image is what it was. What judge_sequence says; kDamaged,
+  // kMalformed (an increment of a region that is not there), kTooLarge, kNoMemory.
+  Outcome apply(const MessageView& message);
+
+  // A base of what the image holds now, with the sequence number it has.
+  Expected<ByteBuffer> to_base(const MessageOptions& options) const;
+
+  const ChainPosition& position() const { return position_; }
+  uint64_t user_word() const { return user_word_; }
+  uint64_t taken_at_ns() const { return taken_at_ns_; }
+  const std::map<uint64_t, Region>& regions() const { return regions_; }
+  // Null: there is none.
+  const Region* region(uint64_t id) const;
+
+ private:
+  struct Change;
+  Outcome prepare(const MessageView& message, Change* change) const;
+
+  uint64_t max_bytes_;
+  ChainPosition position_;
+  uint64_t user_word_ = 0, taken_at_ns_ = 0;
+  std::map<uint64_t, Region> regions_;
+};
+
+// Writes a message's runs of one region to `to`, which has the region's size. For messages whose
+// contents have been verified: nothing can fail.
+void write_runs(MessageView::Walk& walk, const RegionRecord& region, uint8_t* to);
+
+}  // namespace auxin::checkpoint
