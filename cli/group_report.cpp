@@ -151,7 +151,12 @@ Result<GroupReport> read_group(const std::string& directory) {
   report.log_used_percent = static_cast<int>(
       std::max((report.log_end - report.log_begin) * 100 / layout.entry_capacity,
                (log.payload_end() - log.payload_begin()) * 100 / layout.payload_size_bytes));
-  report.rejoin = logged && report.log_begin == 0 && control.rejoin_possible.load() != 0;
+  report.checkpoint = control.checkpoint_number.load();
+  report.checkpoint_position = control.checkpoint_position.load();
+  const bool from_start = report.log_begin == 0 && control.rejoin_possible.load() != 0;
+  const bool from_checkpoint =
+      report.checkpoint != 0 && report.checkpoint_position >= report.log_begin;
+  report.rejoin = logged && (from_start || from_checkpoint);
   for (uint32_t id = 0; id < control.settings.replica_count; ++id) {
     report.replicas.push_back(
         read_replica(control.replicas[id], static_cast<int>(id), report.log_end));

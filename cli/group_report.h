@@ -48,6 +48,8 @@ struct GroupReport {
   std::vector<std::string> facets, maps;
   std::vector<std::string> shared_files;  // that several replicas have open for writing
   bool rejoin = false;
+  uint64_t checkpoint = 0;           // the newest; 0: none
+  uint64_t checkpoint_position = 0;  // log entry
   std::vector<ReplicaReport> replicas;
   uint64_t log_begin = 0, log_end = 0, log_bytes = 0, log_capacity_entries = 0,
            log_capacity_bytes = 0;

@@ -78,6 +78,10 @@ Json to_json(const GroupReport& report) {
                {"facets", report.facets},
                {"maps", report.maps},
                {"rejoin", report.rejoin},
+               {"checkpoint",
+                report.checkpoint == 0 ? Json(nullptr)
+                                       : Json{{"number", report.checkpoint},
+                                              {"log_position", report.checkpoint_position}}},
                {"replicas", Json::array()},
                {"log",
                 {{"begin", report.log_begin},

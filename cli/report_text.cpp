@@ -39,6 +39,9 @@ std::string head(const GroupReport& report) {
                         grouped(report.log_end), describe_bytes(report.log_bytes),
                         report.log_used_percent, describe_bytes(report.log_capacity_bytes),
                         report.rejoin ? "possible" : "not possible");
+    if (report.checkpoint != 0)
+      text += fmt::format("  checkpoint {} at log entry {}\n", report.checkpoint,
+                          grouped(report.checkpoint_position));
     text += fmt::format("  facets: {}   maps: {}\n", joined(report.facets), joined(report.maps));
   }
   return text;

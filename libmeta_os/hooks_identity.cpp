@@ -3,11 +3,15 @@
 // Hooks: process and thread numbers, which differ from replica to replica.
 #include "libmeta_os/hooks.h"
 #include "libmeta_os/reify.h"
+#include "libmeta_os/thread_numbers.h"
 
 namespace auxin::os {
 
 pid_t hook::getpid() {
-  if (!value_wanted(AUXIN_CALL_SITE)) return real().getpid();
+  if (!value_wanted(AUXIN_CALL_SITE)) {
+    const pid_t first = number_of_first_process.load(std::memory_order_relaxed);
+    return first == 0 ? real().getpid() : first;
+  }
   return facets.values->getpid();
 }
 

@@ -6,15 +6,17 @@
 #include <errno.h>
 
 #include "libmeta_os/hooks.h"
+#include "libmeta_os/raw_syscall.h"
 #include "libmeta_os/reify.h"
 #include "libmeta_os/signal_names.h"
+#include "libmeta_os/thread_numbers.h"
 
 namespace auxin::os {
 namespace {
 
 // A program may send itself a signal by the number that getpid gave it.
 pid_t target_of(pid_t pid, CallSite site) {
-  return value_wanted(site) ? facets.values->target_of(pid) : pid;
+  return kernels_pid(value_wanted(site) ? facets.values->target_of(pid) : pid);
 }
 
 // Async-signal-safe: a handler may install another one.
@@ -70,7 +72,12 @@ int hook::tgkill(pid_t group, pid_t thread, int number) {
 }
 
 int hook::raise(int number) { return real().raise(number); }
-int hook::pthread_kill(pthread_t thread, int number) { return real().pthread_kill(thread, number); }
+// With the error as its result, as the pthread functions have it.
+int hook::pthread_kill(pthread_t thread, int number) {
+  const int kernels = restored_number(thread);
+  if (kernels == 0) return real().pthread_kill(thread, number);
+  return static_cast<int>(-raw_syscall(SYS_tgkill, raw_syscall(SYS_getpid), kernels, number));
+}
 
 int hook::sigqueue(pid_t pid, int number, const sigval value) {
   return real().sigqueue(target_of(pid, AUXIN_CALL_SITE), number, value);
@@ -97,7 +104,16 @@ __sighandler_t hook::__sysv_signal(int number, __sighandler_t handler) {
 }
 
 int hook::pthread_sigqueue(pthread_t thread, int number, const sigval value) {
-  return real().pthread_sigqueue(thread, number, value);
+  const int kernels = restored_number(thread);
+  if (kernels == 0) return real().pthread_sigqueue(thread, number, value);
+  siginfo_t info{};
+  info.si_signo = number;
+  info.si_code = SI_QUEUE;
+  info.si_pid = static_cast<pid_t>(raw_syscall(SYS_getpid));
+  info.si_uid = static_cast<uid_t>(raw_syscall(SYS_getuid));
+  info.si_value = value;
+  return static_cast<int>(-raw_syscall(SYS_rt_tgsigqueueinfo, info.si_pid, kernels, number,
+                                       reinterpret_cast<long>(&info)));
 }
 
 }  // namespace auxin::os

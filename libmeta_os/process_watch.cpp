@@ -16,8 +16,13 @@
 #include "libmeta_os/guard.h"
 #include "libmeta_os/module_watch.h"
 #include "libmeta_os/real_calls.h"
+#include "libmeta_os/thread_numbers.h"
 
 namespace auxin::os {
+
+constinit std::atomic<int (*)(pthread_t)> number_of_restored_thread{nullptr};
+constinit std::atomic<pid_t> number_of_first_process{0};
+
 namespace {
 
 constinit std::atomic<long> own_pid{0};  // 0: before the constructor
@@ -55,7 +60,11 @@ void watch_exit_from_here() {
   if (!done.load(std::memory_order_relaxed) && !done.exchange(true)) on_exit(at_exit, nullptr);
 }
 
-void become_restored_process() { own_pid.store(kernel_pid()); }
+void become_restored_process() {
+  if (number_of_first_process.load() == 0)
+    number_of_first_process.store(static_cast<pid_t>(own_pid.load()));
+  own_pid.store(kernel_pid());
+}
 
 void become_forked_child() {
   own_pid.store(kernel_pid());

@@ -59,6 +59,10 @@ struct Settings {
   uint32_t hang_ms;               // a leader without a heartbeat for so long is killed
   Compare compare;
   uint32_t follower_one_cpu;      // 1: followers keep to one CPU in SCHED_BATCH until promoted
+  // A follower saves itself when any of these is over since it was last tried; 0: never for it.
+  uint32_t checkpoint_every_s;
+  uint32_t checkpoint_every_requests;
+  uint32_t checkpoint_log_percent;  // of the log's room, entries or payload
   uint32_t order_every_lock;      // 1: as a single-level system must (one replica; to measure)
   char map_directory[256];
   char meta_object[256];          // path of a user's meta-object, or ""

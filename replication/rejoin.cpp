@@ -7,8 +7,10 @@
 #include <atomic>
 
 #include "checkpoint/process/process_image.h"
+#include "checkpoint/process/thread_restart.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/process_watch.h"
+#include "libmeta_os/thread_numbers.h"
 #include "replication/connection.h"
 #include "replication/environment.h"
 #include "replication/keeper.h"
@@ -60,6 +62,8 @@ void thread_arrived(ParkedThread& self) {
   if (self.is_main != 0) {
     const int id = static_cast<int>(checkpoint::restore_parameter());
     os::become_restored_process();
+    os::number_of_restored_thread.store(
+        [](pthread_t thread) { return checkpoint::number_of_thread(thread); });
     replica->become(id);
     correct_environment(id);
   }

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 
+#include <netinet/in.h>
+
 #include <initializer_list>
 
 #include "checkpoint/process/proc_files.h"
@@ -185,6 +187,7 @@ void Descriptors::read_details(SavedDescriptor& saved, const char* info) {
         saved.state[option == SO_DOMAIN ? 0 : option == SO_TYPE ? 1 : 2] =
             static_cast<uint64_t>(value);
       }
+      read_listening(saved);
       break;
     case SavedDescriptor::kPipe:
       read_pipe(saved);
@@ -192,6 +195,20 @@ void Descriptors::read_details(SavedDescriptor& saved, const char* info) {
     default:
       break;
   }
+}
+
+void Descriptors::read_listening(SavedDescriptor& saved) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  raw_syscall(SYS_getsockopt, saved.fd, SOL_SOCKET, SO_ACCEPTCONN,
+              reinterpret_cast<long>(&listens), reinterpret_cast<long>(&size));
+  if (listens == 0) return;
+  saved.state[3] = 1;
+  sockaddr_storage address{};
+  size = sizeof address;
+  raw_syscall(SYS_getsockname, saved.fd, reinterpret_cast<long>(&address),
+              reinterpret_cast<long>(&size));
+  add_text(saved, reinterpret_cast<const char*>(&address), size);
 }
 
 // The bytes in the pipe, without taking them out.
@@ -262,11 +279,6 @@ void Descriptors::make_again(bool (*claim)(const SavedDescriptor&)) {
 
 int Descriptors::make_one(uint32_t index) {
   const SavedDescriptor& saved = table_[index];
-  const auto socket_like = [&] {
-    return static_cast<int>(raw_syscall(SYS_socket, static_cast<long>(saved.state[0]),
-                                        static_cast<long>(saved.state[1]),
-                                        static_cast<long>(saved.state[2])));
-  };
   switch (saved.kind) {
     case SavedDescriptor::kFile:
       return static_cast<int>(raw_syscall(
@@ -293,12 +305,35 @@ int Descriptors::make_one(uint32_t index) {
       return static_cast<int>(raw_syscall(SYS_signalfd4, -1,
                                           reinterpret_cast<long>(&saved.state[0]), 8, 0));
     case SavedDescriptor::kSocket:
-      return socket_like();
+      return make_socket(saved);
     case SavedDescriptor::kOther:
       break;
   }
   return static_cast<int>(
       raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/dev/null"), O_RDWR));
+}
+
+// Listening at its address again, or, where its donor still does, at a port of its own.
+int Descriptors::make_socket(const SavedDescriptor& saved) {
+  const long fd = raw_syscall(SYS_socket, static_cast<long>(saved.state[0]),
+                              static_cast<long>(saved.state[1]),
+                              static_cast<long>(saved.state[2]));
+  if (fd < 0 || saved.state[3] == 0) return static_cast<int>(fd);
+  sockaddr_storage address{};
+  memcpy(&address, text(saved), saved.text_size_bytes);
+  const int one = 1;
+  raw_syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, reinterpret_cast<long>(&one),
+              sizeof one);
+  const auto bind = [&] {
+    return raw_syscall(SYS_bind, fd, reinterpret_cast<long>(&address), saved.text_size_bytes);
+  };
+  if (bind() != 0 && (address.ss_family == AF_INET || address.ss_family == AF_INET6)) {
+    // The port stands at the same place in both.
+    reinterpret_cast<sockaddr_in*>(&address)->sin_port = 0;
+    bind();
+  }
+  raw_syscall(SYS_listen, fd, SOMAXCONN);
+  return static_cast<int>(fd);
 }
 
 // Both ends are made when the first of them is met; the other one finds it.

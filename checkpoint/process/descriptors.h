@@ -8,8 +8,8 @@
 //                                          number, if it is the same pipe; else a pipe at its end
 //   eventfd, timerfd, signalfd, epoll      made again with their state
 //   0, 1, 2                                those of the process that restores
-//   sockets, and what else there is        their owner's (the engine's); without one, a socket of
-//                                          the same kind that nobody is connected to
+//   sockets                                their owner's (the engine's); without one, listening
+//                                          ones listen again, others are connected to nobody
 //
 // Read and made with raw system calls, while all other threads are stopped.
 #pragma once
@@ -34,8 +34,10 @@ struct SavedDescriptor {
   uint32_t padding;
   uint64_t position;         // kFile
   uint64_t state[4];         // kEventFd: count, semaphore. kTimerFd: clock, value ns, interval ns,
-                             // flags. kSignalFd: mask. kSocket: family, type, protocol
-  uint32_t text_offset;      // kFile: path. kEpoll: lines of what it watches. kPipe: its bytes
+                             // flags. kSignalFd: mask. kSocket: family, type, protocol,
+                             // listens
+  uint32_t text_offset;      // kFile: path. kEpoll: lines of what it watches. kPipe: its bytes.
+                             // kSocket: the address where it listens
   uint32_t text_size_bytes;
 };
 
@@ -59,6 +61,8 @@ class Descriptors {
   void find_original(uint32_t index);
   int make_one(uint32_t index);
   int make_pipe(uint32_t index);
+  int make_socket(const SavedDescriptor& saved);
+  void read_listening(SavedDescriptor& saved);
   void watch_again(const SavedDescriptor& saved);
   void add_text(SavedDescriptor& saved, const char* text, size_t size_bytes);
 

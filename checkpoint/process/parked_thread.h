@@ -42,6 +42,7 @@ struct ParkedThread {
   uint32_t is_main = 0;         // 1: the process's first thread
   uint64_t thread_pointer = 0;  // FS base
   uint64_t clear_tid = 0;       // address that the kernel clears at its end (pthread_join waits)
+  int32_t libcs_number = 0;     // what stands there: not the kernel's in a restored process
   uint64_t robust_list = 0;     // head of the robust list, as the kernel knows it
   uint64_t robust_list_size_bytes = 0;
   char name[16] = "";

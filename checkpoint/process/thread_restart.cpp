@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "checkpoint/process/thread_stop.h"
+#include "libmeta_os/private_memory.h"
 #include "libmeta_os/raw_syscall.h"
 
 // A thread that begins at a saved context. Its own frame lies below the context's stack pointer,
@@ -47,6 +48,30 @@ const ParkedThread* the_saver = nullptr;
 RestorerNote* the_restorer = nullptr;
 void (*owner_arrived)(ParkedThread&) = nullptr;
 std::atomic<uint32_t> not_arrived{0};
+
+// Apart from the records, which the next stop fills anew.
+struct NumberedThread {
+  uint64_t thread_pointer, clear_tid;
+  int32_t libcs_number, tid;
+};
+NumberedThread* numbered = nullptr;  // [kMaxParkedThreads + 1]
+uint32_t numbered_count = 0;
+
+void note_number(const ParkedThread& thread) {
+  numbered[numbered_count++] = {thread.thread_pointer, thread.clear_tid, thread.libcs_number,
+                                thread.tid};
+}
+
+void note_numbers(const ParkedThread& saver) {
+  if (numbered == nullptr)
+    numbered = static_cast<NumberedThread*>(
+        os::map_private((kMaxParkedThreads + 1) * sizeof(NumberedThread)));
+  numbered_count = 0;
+  if (numbered == nullptr) return;
+  note_number(saver);
+  for (uint32_t i = 0; i < parked_thread_count(); ++i)
+    if (parked_thread(i).state.load() == ParkedThread::kParked) note_number(parked_thread(i));
+}
 
 void start(const ParkedThread& thread) {
   const long tid = auxin_start_thread(
@@ -95,6 +120,7 @@ void describe_own_thread(ParkedThread& self) {
   raw_syscall(SYS_get_robust_list, 0, reinterpret_cast<long>(&self.robust_list),
               reinterpret_cast<long>(&self.robust_list_size_bytes));
   raw_syscall(SYS_prctl, 40 /* PR_GET_TID_ADDRESS */, reinterpret_cast<long>(&self.clear_tid));
+  if (self.clear_tid != 0) self.libcs_number = *reinterpret_cast<const int32_t*>(self.clear_tid);
   raw_syscall(SYS_prctl, 16 /* PR_GET_NAME */, reinterpret_cast<long>(self.name));
   read_scheduling(self);
 }
@@ -138,6 +164,18 @@ void restart_threads(ParkedThread& saver) {
     if (to_start(parked_thread(i))) start(parked_thread(i));
   for (uint32_t left; (left = not_arrived.load(std::memory_order_acquire)) != 0;)
     raw_syscall(SYS_futex, reinterpret_cast<long>(&not_arrived), FUTEX_WAIT_PRIVATE, left, 0);
+  note_numbers(saver);
+}
+
+int32_t number_of_thread(uint64_t thread_pointer) {
+  for (uint32_t i = 0; i < numbered_count; ++i) {
+    const NumberedThread& thread = numbered[i];
+    // A later thread may have the same place; its number is another.
+    if (thread.thread_pointer == thread_pointer && thread.clear_tid != 0 &&
+        *reinterpret_cast<const int32_t*>(thread.clear_tid) == thread.libcs_number)
+      return thread.tid;
+  }
+  return 0;
 }
 
 const ParkedThread* find_main_thread(const ParkedThread& saver) {

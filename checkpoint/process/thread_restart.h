@@ -35,6 +35,10 @@ void arrive_in_new_process(ParkedThread& self);
 // On the saver in a new process: starts all but the main thread and waits until they have parked.
 void restart_threads(ParkedThread& saver);
 
+// In a restored process: the kernel's number of a thread that was there when it was saved (else 0),
+// by its thread pointer, which is glibc's pthread_t. Any thread.
+int32_t number_of_thread(uint64_t thread_pointer);
+
 // The record of the main thread, perhaps the saver's own; null: it has ended.
 const ParkedThread* find_main_thread(const ParkedThread& saver);
 

@@ -87,8 +87,11 @@ std::vector<CheckpointSummary> list_checkpoints(const std::string& directory) {
   return found;
 }
 
-Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory)
-    : memory_(memory), directory_(state_directory + "/checkpoints") {
+Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory,
+                         std::string obstacle)
+    : memory_(memory),
+      directory_(state_directory + "/checkpoints"),
+      obstacle_(std::move(obstacle)) {
   store_text(memory_.control().checkpoint_directory, directory_);
   const std::vector<uint64_t> numbers = numbers_in(directory_);
   if (!numbers.empty()) next_ = numbers.back() + 1;
@@ -121,8 +124,14 @@ std::optional<Checkpoints::News> Checkpoints::look(
     const bool (&runs)[replication::kMaxReplicas], int64_t now_ms) {
   replication::GroupControl& control = memory_.control();
   if (number_ == 0) {
-    if (control.checkpoints_asked.load() == control.checkpoints_answered.load()) return {};
-    return begin(runs, now_ms);
+    const Measure now = measure(now_ms);
+    if (!last_) last_ = now;
+    const bool asked = control.checkpoints_asked.load() != control.checkpoints_answered.load();
+    if (!asked && !due(now)) return {};
+    replica_ = choose(runs);
+    if (!asked && (replica_ < 0 || !obstacle_.empty())) return {};
+    last_ = now;
+    return begin(now_ms);
   }
   const ReplicaSlot& slot = control.replicas[replica_];
   if (slot.checkpoint_answered.load() == number_ && slot.incarnation.load() == incarnation_)
@@ -133,17 +142,40 @@ std::optional<Checkpoints::News> Checkpoints::look(
   return {};
 }
 
-std::optional<Checkpoints::News> Checkpoints::begin(
-    const bool (&runs)[replication::kMaxReplicas], int64_t now_ms) {
-  replication::GroupControl& control = memory_.control();
-  answers_ = control.checkpoints_asked.load();
-  replica_ = -1;
+Checkpoints::Measure Checkpoints::measure(int64_t now_ms) const {
+  return {now_ms, memory_.control().requests.load(), memory_.log().end(),
+          memory_.log().payload_end()};
+}
+
+bool Checkpoints::due(const Measure& now) const {
+  const replication::Settings& settings = memory_.control().settings;
+  const stm::Layout& layout = memory_.memory().layout();
+  const auto over = [](uint64_t limit, uint64_t gone) { return limit != 0 && gone >= limit; };
+  const uint64_t percent = settings.checkpoint_log_percent;
+  return over(uint64_t{settings.checkpoint_every_s} * 1000,
+              static_cast<uint64_t>(now.now_ms - last_->now_ms)) ||
+         over(settings.checkpoint_every_requests, now.requests - last_->requests) ||
+         over(layout.entry_capacity / 100 * percent, now.entries - last_->entries) ||
+         over(layout.payload_size_bytes / 100 * percent,
+              now.payload_bytes - last_->payload_bytes);
+}
+
+// The follower that is furthest on; -1: none follows closely.
+int Checkpoints::choose(const bool (&runs)[replication::kMaxReplicas]) const {
+  const replication::GroupControl& control = memory_.control();
+  int best = -1;
   for (int id = 0; id < replication::kMaxReplicas; ++id) {
     const ReplicaSlot& slot = control.replicas[id];
     if (!runs[id] || slot.role.load() != Role::kFollower || slot.excluded.load() != 0) continue;
-    if (replica_ < 0 || slot.position.load() > control.replicas[replica_].position.load())
-      replica_ = id;
+    if (best < 0 || slot.position.load() > control.replicas[best].position.load()) best = id;
   }
+  return best;
+}
+
+std::optional<Checkpoints::News> Checkpoints::begin(int64_t now_ms) {
+  replication::GroupControl& control = memory_.control();
+  answers_ = control.checkpoints_asked.load();
+  if (!obstacle_.empty()) return end(obstacle_);
   if (replica_ < 0) return end("no replica follows the leader closely now");
   const std::string own = fmt::format("{}/{}", directory_, next_);
   if ((mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) ||
@@ -157,9 +189,9 @@ std::optional<Checkpoints::News> Checkpoints::begin(
   return {};
 }
 
-Checkpoints::News Checkpoints::end(const std::string& fault) {
+std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault) {
   replication::GroupControl& control = memory_.control();
-  News news{fault.empty(), ""};
+  News news{fault.empty(), answers_ != control.checkpoints_answered.load(), ""};
   if (fault.empty()) {
     const auto made = read_checkpoint(fs::path(directory_) / std::to_string(number_), number_);
     if (made) {
@@ -170,7 +202,8 @@ Checkpoints::News Checkpoints::end(const std::string& fault) {
           number_, static_cast<double>(made->size_bytes) / (1 << 20), replica_, made->log_position,
           static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e6);
     } else {
-      news = {false, fmt::format("checkpoint {} can't be read", number_)};
+      news.good = false;
+      news.text = fmt::format("checkpoint {} can't be read", number_);
     }
   } else {
     news.text = fmt::format("no checkpoint could be taken: {}", fault);
@@ -178,14 +211,18 @@ Checkpoints::News Checkpoints::end(const std::string& fault) {
     if (number_ != 0) fs::remove_all(fmt::format("{}/{}", directory_, number_), error);
   }
   number_ = 0;
-  if (answers_ != control.checkpoints_answered.load()) {
+  if (news.asked) {
     store_text(control.checkpoint_answer, (news.good ? "+" : "-") + news.text);
     control.checkpoints_answered.store(answers_);
+  } else if (!news.good && news.text == last_fault_) {
+    return {};
   }
+  last_fault_ = news.good ? "" : news.text;
   return news;
 }
 
 std::optional<CheckpointSummary> Checkpoints::usable() const {
+  if (!obstacle_.empty()) return {};
   const std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
   for (auto each = complete.rbegin(); each != complete.rend(); ++each)
     if (each->number > distrusted_ && each->log_position >= memory_.log().begin()) return *each;

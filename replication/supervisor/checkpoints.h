@@ -38,11 +38,12 @@ std::vector<CheckpointSummary> list_checkpoints(const std::string& directory);
 
 class Checkpoints {
  public:
-  // `state_directory`: the group's.
-  Checkpoints(GroupMemory& memory, const std::string& state_directory);
+  // `state_directory`: the group's. `obstacle`: why this group can have none, as a sentence; "".
+  Checkpoints(GroupMemory& memory, const std::string& state_directory, std::string obstacle);
 
   struct News {
     bool good;
+    bool asked;   // by the command, and not only due
     std::string text;
   };
   // One step; what happened, for people. `runs`: by replica, whether it does.
@@ -55,13 +56,21 @@ class Checkpoints {
   void distrust(uint64_t number);
 
  private:
-  std::optional<News> begin(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
-  News end(const std::string& fault);
+  struct Measure {   // of how much has gone by
+    int64_t now_ms;
+    uint64_t requests, entries, payload_bytes;
+  };
+  Measure measure(int64_t now_ms) const;
+  bool due(const Measure& now) const;
+  int choose(const bool (&runs)[replication::kMaxReplicas]) const;
+  std::optional<News> begin(int64_t now_ms);
+  std::optional<News> end(const std::string& fault);
   void publish(const CheckpointSummary& checkpoint);
   void remove_older_than(uint64_t number);
 
   GroupMemory& memory_;
   std::string directory_;
+  std::string obstacle_;
   uint64_t distrusted_ = 0;      // this one and all before it
   uint64_t next_ = 1;
   uint64_t number_ = 0;          // being made; 0: none
@@ -69,6 +78,8 @@ class Checkpoints {
   int replica_ = -1;
   uint32_t incarnation_ = 0;
   int64_t deadline_ms_ = 0;
+  std::optional<Measure> last_;  // when one was last tried, or this supervisor began
+  std::string last_fault_;       // told once, not every time
 };
 
 }  // namespace auxin::supervisor

@@ -200,6 +200,18 @@ const Key kKeys[] = {
      [](const toml::node& node, Configuration& c) -> Fault {
        return take_number(node, 100, 3'600'000, &c.hang_ms);
      }},
+    {"checkpoint", "every_s",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_number(node, 0, 31'536'000, &c.checkpoint_every_s);
+     }},
+    {"checkpoint", "every_requests",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_number(node, 0, kMaxWord, &c.checkpoint_every_requests);
+     }},
+    {"checkpoint", "log_percent",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_number(node, 0, 50, &c.checkpoint_log_percent);
+     }},
     {"locks", "order",
      [](const toml::node& node, Configuration& c) -> Fault {
        int index = 0;
@@ -390,6 +402,15 @@ one_cpu = {one_cpu}
 # A leader that gives no sign of life for so long is killed and replaced.
 hang_ms = {hang_ms}
 
+[checkpoint]
+# A follower saves itself, and replicas that are started again begin from there: after so many
+# seconds, so many requests, or when so much of the log's room has been used since the last one,
+# whichever comes first. 0: not for this reason. Without checkpoints a replica can join again only as
+# long as the log reaches back to its start.
+every_s = {every_s}
+every_requests = {every_requests}
+log_percent = {log_percent}
+
 [locks]
 # "contention-points": what the join-point maps select. "all": every lock of every library, as a
 # system must that knows nothing of what a lock is for; only to measure what that costs, with one
@@ -416,7 +437,9 @@ compare = "bytes"
       fmt::arg("style", style_name(d.style)), fmt::arg("spin_ns", d.spin_ns),
       fmt::arg("poll_us", d.follower_poll_us), fmt::arg("lag", d.lag_bound_entries),
       fmt::arg("stall_ms", d.stall_ms), fmt::arg("one_cpu", d.follower_one_cpu),
-      fmt::arg("hang_ms", d.hang_ms));
+      fmt::arg("hang_ms", d.hang_ms), fmt::arg("every_s", d.checkpoint_every_s),
+      fmt::arg("every_requests", d.checkpoint_every_requests),
+      fmt::arg("log_percent", d.checkpoint_log_percent));
 }
 
 bool parse_size(const std::string& text, uint64_t* bytes) {

@@ -105,6 +105,9 @@ Result<Settings> settings_from(const Configuration& configuration,
   settings.hang_ms = configuration.hang_ms;
   settings.compare = configuration.compare;
   settings.follower_one_cpu = configuration.follower_one_cpu ? 1 : 0;
+  settings.checkpoint_every_s = configuration.checkpoint_every_s;
+  settings.checkpoint_every_requests = configuration.checkpoint_every_requests;
+  settings.checkpoint_log_percent = configuration.checkpoint_log_percent;
   settings.order_every_lock = configuration.order_every_lock ? 1 : 0;
   if (map_directory.size() >= sizeof(settings.map_directory)) {
     return Error{fmt::format("{}: the path of the join-point maps is too long (at most {} bytes)",

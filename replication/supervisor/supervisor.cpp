@@ -81,6 +81,20 @@ void SupervisorSignals::restore_in(Launch& launch) const {
   launch.ignore_broken_pipe = ignored_broken_pipe_;
 }
 
+namespace {
+
+// A server with files of its own for each replica has to begin with these files as they were: only
+// those of the log's start are kept.
+std::string obstacle_to_checkpoints(const Launch& launch) {
+  for (const std::string& word : launch.arguments)
+    if (with_replica(word, 0) != word)
+      return fmt::format("the server has files of its own for each replica ({}), which a checkpoint "
+                         "does not hold yet; its replicas rejoin from the log's start", word);
+  return {};
+}
+
+}  // namespace
+
 Supervisor::Supervisor(PreparedGroup group, const SupervisorSignals& signals,
                        const Progress& progress, SupervisorOptions options)
     : group_(std::move(group)),
@@ -88,7 +102,7 @@ Supervisor::Supervisor(PreparedGroup group, const SupervisorSignals& signals,
       progress_(progress),
       options_(options),
       count_(static_cast<int>(group_.memory.control().settings.replica_count)),
-      checkpoints_(group_.memory, group_.directory.path()) {
+      checkpoints_(group_.memory, group_.directory.path(), obstacle_to_checkpoints(group_.launch)) {
   signals_.restore_in(group_.launch);
 }
 
@@ -277,7 +291,7 @@ bool Supervisor::start(int id) {
 Result<int> Supervisor::start_process(int id, bool again) {
   restored_from_[id] = 0;
   if (!again || !logged()) return start_replica(group_.launch, id);
-  const auto checkpoint = usable_checkpoint();
+  const auto checkpoint = checkpoints_.usable();
   if (checkpoint) {
     auto restorer = find_restorer();
     if (!restorer) return Error{restorer.error()};
@@ -289,12 +303,13 @@ Result<int> Supervisor::start_process(int id, bool again) {
   return start_replica(group_.launch, id);
 }
 
-// A server with files of its own for each replica has to begin with these files as they were: only
-// the log's start is known of them.
-std::optional<CheckpointSummary> Supervisor::usable_checkpoint() const {
-  for (const std::string& word : group_.launch.arguments)
-    if (with_replica(word, 0) != word) return {};
-  return checkpoints_.usable();
+// Whom only the log's released start kept away.
+void Supervisor::left_out_replicas_may_return() {
+  for (int id = 0; id < count_; ++id) {
+    if (!left_out_[id] || divergences_[id] >= kMostDivergences || !checkpoints_.usable()) continue;
+    left_out_[id] = false;
+    schedule_restart(id);
+  }
 }
 
 void Supervisor::look_at_checkpoints() {
@@ -302,8 +317,13 @@ void Supervisor::look_at_checkpoints() {
   for (int id = 0; id < count_; ++id) runs[id] = processes_[id].runs();
   const auto news = checkpoints_.look(runs, now_ms_);
   if (!news) return;
-  if (news->good) progress_.event(news->text);
-  else progress_.error(news->text);
+  if (news->good) {
+    if (news->asked) progress_.event(news->text);
+    else progress_.detail(news->text);
+    left_out_replicas_may_return();
+  } else {
+    progress_.error(news->text);
+  }
 }
 
 void Supervisor::start_what_is_due() {
@@ -360,12 +380,15 @@ void Supervisor::replica_ended(int id) {
                               server_pid != 0 ? fmt::format(" (pid {})", server_pid) : "",
                               led ? ", the leader," : "", how, message.empty() ? "" : ": ",
                               message));
+  // Its end is no more the group's when another one has taken over, however late we hear of it.
+  const bool succeeded = leader() >= 0 && leader() != id;
   // The orderly end of a wrapped server is only what the server said itself.
   const bool orderly = control().phase.load() >= GroupPhase::kEnding ||
                        (exited && !process.wrapped());
   const bool asked = ended_as_asked(status) ||
                      (led && replication::monotonic_ns() < control().end_asked_until_ns.load());
-  if ((led && orderly) || (asked && (led || running_count() == 0))) {
+  const bool ends_it = led && !succeeded;
+  if ((ends_it && orderly) || (asked && (ends_it || running_count() == 0))) {
     begin_ending(id, process.child_status());
     return;
   }
@@ -387,7 +410,7 @@ void Supervisor::schedule_restart(int id) {
     progress_.error(fmt::format("replica {} diverged {} times and is left out from now on", id,
                                 divergences_[id]));
   }
-  if (logged() && group_.memory.log().begin() > 0 && !usable_checkpoint()) {
+  if (logged() && group_.memory.log().begin() > 0 && !checkpoints_.usable()) {
     left_out_[id] = true;
     store_text(words.message,
                "can't join again: the log no longer reaches back to its start, nor to a "
@@ -529,11 +552,12 @@ void Supervisor::look_at_log() {
   for (const int level : {80, 50}) {
     if (percent < level || log_warning_percent_ >= level) continue;
     log_warning_percent_ = level;
+    if (checkpoints_.usable()) continue;
     progress_.event(fmt::format("the log is {} % full; once it is, replicas that die can't join "
                                 "again (see log.entries and log.payload)",
                                 percent));
   }
-  if (log.begin() > 0 && !told_rejoin_impossible_) {
+  if (log.begin() > 0 && !told_rejoin_impossible_ && !checkpoints_.usable()) {
     told_rejoin_impossible_ = true;
     progress_.event("the log is full and no longer reaches back to its start: replicas that die "
                     "from now on can't join again");

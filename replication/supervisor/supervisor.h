@@ -83,8 +83,8 @@ class Supervisor {
   void adopt_replicas();
   bool start(int id);
   Result<int> start_process(int id, bool again);
-  std::optional<CheckpointSummary> usable_checkpoint() const;
   void look_at_checkpoints();
+  void left_out_replicas_may_return();
   void replica_ended(int id);
   void schedule_restart(int id);
   bool poisoned(int id);

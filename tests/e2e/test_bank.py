@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bank of corba_demo/, unmodified, with its own stock client and load generator."""
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -26,7 +27,17 @@ class BankCase(unittest.TestCase):
         command = [paths.program("bank_server"), "-ORBendPoint",
                    f"giop:tcp:127.0.0.1:{self.port}", *self.server_options]
         self.group = self.enterContext(
-            group.Group(self, command, port=self.port, key=b"Bank"))
+            group.Group(self, command, port=self.port, key=b"Bank",
+                        options=self.group_options()))
+
+    def group_options(self):
+        return []
+
+    def scratch(self):
+        """A directory of the test's own."""
+        directory = paths.scratch_dir()
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        return directory
 
     def campaign(self, clients, mix, rate_per_s=0, traced=False):
         """Kills leaders under a load and returns bank_load's report, judged."""

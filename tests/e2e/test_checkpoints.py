@@ -132,3 +132,31 @@ class PoolCheckpointTest(CheckpointCase):
 
     def test_a_pool_is_restored_under_load(self):
         self.rejoin_campaign("mixed")
+
+
+class SmallLogTest(CheckpointCase):
+    """The log is written over many times; replicas rejoin all the same."""
+    timeout_s = 2400 if paths.LONG else 240
+
+    def group_options(self):
+        configuration = self.scratch() / "auxin.toml"
+        configuration.write_text('[log]\nentries = 65536\npayload = "16MiB"\n'
+                                 "[checkpoint]\nlog_percent = 20\n")
+        return ["--config", str(configuration)]
+
+    def test_a_group_goes_on_for_ever_in_a_small_log(self):
+        with stock_load.BankLoad(self.port, 2, "mixed", 1500) as bank_load:
+            for number in range(100 if paths.LONG else 8):
+                position = self.group.status()["log"]["end"]
+                processes.await_true(
+                    lambda: self.group.status()["log"]["end"] > position + 30_000, 60,
+                    "the log goes on")
+                status = self.group.await_all_ready()
+                self.assertTrue(status["rejoin"], status)
+                self.kill_and_rejoin(bank_load, leads=number % 2 == 0)
+            self.judge(bank_load)
+        status = self.group.status()
+        self.assertGreater(status["log"]["begin"], 65536, "written over")
+        self.assertLessEqual(len(self.checkpoints()), 2)
+        self.assertNotIn("can't join again", self.group.errors())
+        self.assert_agreement()

@@ -66,6 +66,32 @@ class TangoTest(unittest.TestCase):
             self.assertEqual(held[name], value, f"{name} is what was written last")
         self.group.assert_no_mismatch()
 
+    def test_replicas_are_restored_from_checkpoints_under_load(self):
+        with stock_client.StockClient([PYTHON, HERE / "tango_load.py", str(self.port)], self.port,
+                                      traced=True) as client:
+            self.assertIn("RUNNING", client.process.stdout.readline())
+            before = client.connections()
+            for number in range(self.kills):
+                time.sleep(0.3)
+                done = self.group.auxin("checkpoint", self.group.name)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                if number % 2 == 0:
+                    self.group.replace_leader()
+                else:
+                    processes.kill(self.group.followers()[0]["pid"])
+                processes.await_true(
+                    lambda: self.group.errors().count(" restored from checkpoint ") > number, 20,
+                    f"a restored replica; {self.group.account()}")
+                self.group.await_all_ready()
+            self.assertEqual(client.connections(), before, "the same addresses and ports")
+            status, out, err = client.finish()
+        self.assertEqual(status, 0, err)
+        report = json.loads(out.splitlines()[-1])
+        self.assertEqual((report["errors"], report["wrong"]), ([], 0))
+        self.assertNotIn("did not come to life", self.group.errors())
+        self.group.assert_same_through_each(lambda _: device_state(self.port))
+        self.group.assert_no_mismatch()
+
     def test_commands_of_several_clients_are_followed(self):
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(stock_client.StockClient(
