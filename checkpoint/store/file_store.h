@@ -37,10 +37,8 @@ class FileStore : public MessageStore {
 
   Outcome put(const MessageView& message) override;
   Outcome read(Image* image) override;
+  Outcome compact() override;
   StoreReport report() const override { return report_; }
-
-  // One base in place of base and increments. kEmpty; the image stays whatever happens.
-  Outcome compact();
 
  private:
   FileStore(std::string path, const FileStoreOptions& options)
