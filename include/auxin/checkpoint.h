@@ -116,8 +116,8 @@ struct auxin_checkpoint_options {
 #define AUXIN_CHECKPOINT_OPTIONS {sizeof(struct auxin_checkpoint_options), 0, 0, 0, 0, 0, 0, 0, \
                                   0, 0, 0}
 
-/* `options` may be null. UNAVAILABLE: the method that was asked for does not work here, and no other
- * is taken; the sentence says why. WRONG_CALL: AUXIN_CHECKPOINT_METHOD names no method. */
+/* `options` may be null. UNAVAILABLE: the method that was asked for does not work here, and no
+ * other is taken; the sentence says why. WRONG_CALL: AUXIN_CHECKPOINT_METHOD names no method. */
 enum auxin_checkpoint_status auxin_checkpoint_state_create(
     const struct auxin_checkpoint_options* options, auxin_checkpoint_state** state);
 /* Ends its schedule, waits for a save that is under way, destroys its arenas. Null is allowed. */
@@ -220,7 +220,8 @@ void auxin_checkpoint_message_free(auxin_checkpoint_message* message);
  * (256 to 64 MiB) and 64 bytes of header. */
 uint32_t auxin_checkpoint_piece_count(const auxin_checkpoint_message* message,
                                       uint32_t piece_bytes);
-/* Writes piece `index` to `buffer`; *size_bytes: its room, then what was written. SIZE: too small. */
+/* Writes piece `index` to `buffer`; *size_bytes: its room, then what was written. SIZE: too
+ * small. */
 enum auxin_checkpoint_status auxin_checkpoint_piece(const auxin_checkpoint_message* message,
                                                     uint32_t piece_bytes, uint32_t index,
                                                     void* buffer, uint64_t* size_bytes);
@@ -277,8 +278,8 @@ struct auxin_checkpoint_store_report {
   uint64_t damaged;                  /* messages that can't be used */
 };
 
-/* A directory of files (checkpoint/FORMAT.md), made if it is not there, mode 0700, files 0600. BUSY:
- * another process stores into it. `options` may be null. */
+/* A directory of files (checkpoint/FORMAT.md), made if it is not there, mode 0700, files 0600.
+ * BUSY: another process stores into it. `options` may be null. */
 enum auxin_checkpoint_status auxin_checkpoint_store_open(
     const char* path, const struct auxin_checkpoint_store_options* options,
     auxin_checkpoint_store** store);
