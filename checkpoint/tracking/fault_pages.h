@@ -10,9 +10,9 @@
 //
 // Limits: the kernel itself does not store into protected pages: read(2) into one fails with
 // EFAULT. Protected memory must not be moved (mremap): it takes its protection with it, and what
-// comes to be elsewhere that way is not seen. A process that protects such pages for its own purposes loses that. A handler of SIGSEGV
-// that is installed later is found at the next look and put behind this one; until then faults of
-// tracked pages are its.
+// comes to be elsewhere that way is not seen. A process that protects such pages for its own
+// purposes loses that. A handler of SIGSEGV that is installed later is found at the next look and
+// put behind this one; until then faults of tracked pages are its.
 //
 // One per process at a time (the handler is the process's). Thread safety: one thread at a time;
 // the handler runs in any.
