@@ -51,6 +51,17 @@ if(TARGET auxin_stmemu)
   install(TARGETS auxin_stmemu EXPORT AuxinStmTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT AuxinStmTargets NAMESPACE auxin:: DESTINATION ${package_directory})
 endif()
+
+# The checkpoint service (<auxin/checkpoint.h>): auxin::checkpoint, or pkg-config auxin-checkpoint.
+if(TARGET auxin_checkpoint)
+  set_target_properties(auxin_checkpoint PROPERTIES EXPORT_NAME checkpoint)
+  set_target_properties(auxin_page_tracking PROPERTIES EXPORT_NAME page_tracking)
+  target_include_directories(auxin_checkpoint INTERFACE
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  install(TARGETS auxin_checkpoint auxin_page_tracking EXPORT AuxinCheckpointTargets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT AuxinCheckpointTargets NAMESPACE auxin:: DESTINATION ${package_directory})
+endif()
 configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/AuxinConfig.cmake.in ${CMAKE_BINARY_DIR}/AuxinConfig.cmake
   INSTALL_DESTINATION ${package_directory})
@@ -82,7 +93,7 @@ if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
 else()
   set(pkgconfig_library_directory "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
 endif()
-foreach(name auxin auxin-stmemu)
+foreach(name auxin auxin-stmemu auxin-checkpoint)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in ${CMAKE_BINARY_DIR}/${name}.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/${name}.pc DESTINATION ${pkgconfig_directory})
 endforeach()

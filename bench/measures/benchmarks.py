@@ -15,7 +15,7 @@ import os
 
 from harness import paths, processes, server, stock_load
 
-from . import bank, pairs, recording, stm
+from . import bank, checkpoint, pairs, recording, stm
 from .results import Options, Result, of_differences, of_ratios  # noqa: F401
 
 
@@ -262,6 +262,7 @@ BENCHMARKS = {
     "memory": memory,
     **recording.BENCHMARKS,
     **stm.BENCHMARKS,
+    **checkpoint.BENCHMARKS,
 }
 
 DESCRIPTIONS = {
@@ -281,4 +282,5 @@ DESCRIPTIONS = {
     "memory": "private memory of an idle leader over the plain server's",
     **recording.DESCRIPTIONS,
     **stm.DESCRIPTIONS,
+    **checkpoint.DESCRIPTIONS,
 }

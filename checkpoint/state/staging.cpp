@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "stmemu/check.h"
 
@@ -51,8 +52,15 @@ void Staging::make_ready(uint64_t pages) {
 void Staging::clear() {
   CHECK(used_ <= room_, "a page has one slot at most");
   ready_ = std::max(ready_, used_);
+  const uint64_t unit = kHugePageBytes / kPageBytes;
+  const uint64_t kept = (std::max(used_, used_before_) * 3 / 2 + kReadyAtFirst) / unit * unit + unit;
+  if (kept < ready_) {
+    madvise(memory_ + kept * kPageBytes, (ready_ - kept) * kPageBytes,
+            shared_ ? MADV_REMOVE : MADV_DONTNEED);
+    ready_ = kept;
+  }
   make_ready(used_ + used_ / 2);
-  used_ = 0;
+  used_before_ = std::exchange(used_, 0);
 }
 
 }  // namespace auxin::checkpoint

@@ -4,7 +4,8 @@
 // keeps its slot until a message has been made of it, so a later copy replaces an earlier one.
 //
 // Its memory is touched beforehand, outside the pause, for about as many pages as the last captures
-// needed: a store to memory that is not there yet costs more than the copy.
+// needed: a store to memory that is not there yet costs more than the copy. What the last two did
+// not need is given back to the kernel.
 //
 // Thread safety: one thread at a time, or the one child that holds the image.
 #pragma once
@@ -47,7 +48,7 @@ class Staging {
 
  private:
   char* memory_ = nullptr;
-  uint64_t room_ = 0, used_ = 0, ready_ = 0;
+  uint64_t room_ = 0, used_ = 0, ready_ = 0, used_before_ = 0;
   bool shared_ = false;
 };
 

@@ -6,8 +6,8 @@
 //
 // A segment is written under another name, synchronised if wanted, and renamed; so at every
 // moment the directory has the image that was put last. A new base makes the older segments
-// superfluous; they are removed after it is there. Whoever dies in between leaves files that the next one to open
-// the store removes.
+// superfluous; they are removed after it is there. Whoever dies in between leaves files that the
+// next one to open the store removes.
 //
 // One process at a time may put: it holds a lock on the directory. Readers need none.
 #pragma once
@@ -37,10 +37,8 @@ class FileStore : public MessageStore {
 
   Outcome put(const MessageView& message) override;
   Outcome read(Image* image) override;
+  Outcome compact() override;
   StoreReport report() const override { return report_; }
-
-  // One base in place of base and increments. kEmpty; the image stays whatever happens.
-  Outcome compact();
 
  private:
   FileStore(std::string path, const FileStoreOptions& options)

@@ -34,6 +34,8 @@ class MessageStore {
   virtual Outcome put(const MessageView& message) = 0;
   // The newest image. kEmpty; kDamaged if nothing can be used.
   virtual Outcome read(Image* image) = 0;
+  // One base in place of base and increments; the image stays whatever happens. kEmpty.
+  virtual Outcome compact() = 0;
   virtual StoreReport report() const = 0;
 };
 

@@ -85,6 +85,11 @@ TrackingStatus PageTracker::open(const TrackerOptions& options) {
   process_ = os::raw_syscall(SYS_getpid);
   if (choice_.method == TrackingMethod::kFork) choice_.method = TrackingMethod::kFull;
   if (choice_.method == TrackingMethod::kWpAsync && written_.open() != 0) lost();
+  if (choice_.method == TrackingMethod::kFault && !fault_.open()) {
+    ranges_.unmap();
+    choice_ = {TrackingMethod::kFault, "another tracker of this process has SIGSEGV", false};
+    return TrackingStatus::kUnavailable;
+  }
   return TrackingStatus::kOk;
 }
 
@@ -92,6 +97,12 @@ void PageTracker::close() {
   if (!is_open()) return;
   reopen_if_elsewhere();
   written_.close();  // with the descriptor go all registrations
+  if (fault_.valid()) {
+    for (uint32_t i = 0; i < ranges_.count(); ++i) {
+      fault_.release(ranges_[i].begin, ranges_[i].end, ranges_[i].executable);
+    }
+    fault_.close();
+  }
   ranges_.unmap();
 }
 
@@ -118,6 +129,7 @@ TrackingStatus PageTracker::drop(uint64_t begin, uint64_t end) {
     const uint64_t from = range.begin > begin ? range.begin : begin;
     const uint64_t to = range.end < end ? range.end : end;
     if (!range.fresh && written_.valid()) written_.release(from, to);
+    if (fault_.valid()) fault_.release(from, to, range.executable);
   }
   return ranges_.remove(begin, end) == RangeTable::Change::kDone ? TrackingStatus::kOk
                                                                  : TrackingStatus::kNoRoom;
@@ -134,6 +146,9 @@ void PageTracker::reopen_if_elsewhere() {
   written_.forget();
   begin_anew();
   if (choice_.method == TrackingMethod::kWpAsync && written_.open() != 0) lost();
+  if (choice_.method == TrackingMethod::kFault && !fault_.take_over()) {
+    choice_ = {TrackingMethod::kFull, "fault was lost: SIGSEGV can't be had again", true};
+  }
 }
 
 // The descriptors no longer work: closed by someone, perhaps something else's by now.
@@ -148,6 +163,7 @@ void PageTracker::lost() {
 
 LookReport PageTracker::look(bool quiet, const RunVisitor& visitor) {
   reopen_if_elsewhere();
+  if (fault_.valid()) fault_.begin_look();
   Look look{visitor, quiet};
   for (uint32_t i = 0; i < ranges_.count(); ++i) look_at(ranges_[i], look);
   look.flush();
@@ -186,6 +202,8 @@ void PageTracker::look_at(TrackedRange& range, Look& look) {
 void PageTracker::look_at_mapped(TrackedRange& range, uint64_t begin, uint64_t end, Look& look) {
   if (choice_.method == TrackingMethod::kFull) {
     look.tell(begin, end, RunKind::kChanged);
+  } else if (choice_.method == TrackingMethod::kFault) {
+    look_by_faults(range, begin, end, look);
   } else if (look.fresh) {
     look_at_fresh(begin, end, look);
   } else if (range.dense && begin == range.begin && end == range.end) {
@@ -195,6 +213,19 @@ void PageTracker::look_at_mapped(TrackedRange& range, uint64_t begin, uint64_t e
     range.dense = false;  // a part of it is gone: it is not what it was
     look_by_protection(begin, end, look);
   }
+}
+
+void PageTracker::look_by_faults(const TrackedRange& range, uint64_t begin, uint64_t end,
+                                 Look& look) {
+  const RunVisitor tell{&look, [](void* to, const PageRun& run) {
+                          static_cast<Look*>(to)->tell(run.begin, run.end, run.kind);
+                        }};
+  if (!look.fresh && fault_.look(begin, end, range.executable, &look.report.replaced_areas, tell)) {
+    look.report.tracked_bytes += end - begin;
+    return;
+  }
+  if (!fault_.protect(begin, end, range.executable)) ++look.report.untrackable_areas;
+  look.tell(begin, end, RunKind::kChanged);
 }
 
 void PageTracker::look_at_fresh(uint64_t begin, uint64_t end, Look& look) {

@@ -22,6 +22,7 @@
 
 #include <cstdint>
 
+#include "checkpoint/tracking/fault_pages.h"
 #include "checkpoint/tracking/page_run.h"
 #include "checkpoint/tracking/range_table.h"
 #include "checkpoint/tracking/tracking_method.h"
@@ -99,12 +100,14 @@ class PageTracker {
   void look_at_mapped(TrackedRange& range, uint64_t begin, uint64_t end, Look& look);
   void look_by_protection(uint64_t begin, uint64_t end, Look& look);
   void look_by_sample(TrackedRange& range, Look& look);
+  void look_by_faults(const TrackedRange& range, uint64_t begin, uint64_t end, Look& look);
   void look_at_fresh(uint64_t begin, uint64_t end, Look& look);
   bool protect(uint64_t begin, uint64_t end, Look& look);
   void begin_dense(TrackedRange& range);
 
   RangeTable ranges_;
   WrittenPages written_;
+  FaultPages fault_;
   MethodChoice choice_{TrackingMethod::kFull, "not open", false};
   bool adaptive_ = true;
   long process_ = 0;

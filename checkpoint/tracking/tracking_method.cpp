@@ -84,7 +84,6 @@ MethodChoice choose_method(TrackingMethod wanted) {
       if (why_not != nullptr) return {wanted, why_not, false};
       return {wanted, "asked for", true};
     }
-    case TrackingMethod::kFault: return {wanted, "not built", false};
     default:
       return {wanted, "asked for", static_cast<uint32_t>(wanted) < kTrackingMethodCount};
   }

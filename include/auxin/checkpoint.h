@@ -11,24 +11,30 @@
  *   capture    the state at one moment; the process goes on, and a message is made of it
  *   message    a base (everything) or an increment (what changed since the message before): a value
  *              that can be sent, stored, merged with the next one, and applied
- *   store      where messages are kept: a directory of files, a descriptor, a stable memory
+ *   image      a receiver's copy of a state, brought forward message by message
+ *   store      where messages are kept: a directory of files
  *
  *     auxin_checkpoint_state* state;
+ *     auxin_checkpoint_store* store;
  *     auxin_checkpoint_state_create(NULL, &state);
+ *     auxin_checkpoint_store_open("/var/lib/bank", NULL, &store);
  *     auxin_checkpoint_add_range(state, 1, table, sizeof(table));
- *     auxin_checkpoint_save(state, store);            // again and again
+ *     auxin_checkpoint_restore(state, store);         // AUXIN_CHECKPOINT_EMPTY the first time
  *     …
- *     auxin_checkpoint_restore(state, store);         // in a new process
+ *     auxin_checkpoint_save(state, store);            // again and again
  *
  * Link with the CMake target auxin::checkpoint, or `pkg-config --libs auxin-checkpoint`.
  *
  * Errors: every function that can fail returns a status. Whatever it is, nothing was done by
  * halves, and auxin_checkpoint_last_error() has a sentence about it.
  *
- * Thread safety: one thread at a time for each state, store, capture and assembly; marks may be set
- * by any thread. A message is not changed by anyone and may be read by all.
+ * Thread safety: a state and what is in it may be used by any thread; calls wait for one another.
+ * Stores, images and assemblies: one thread at a time. A message is changed by nobody and may be
+ * read by all. Nothing of this may be used in a child after fork.
  * What other threads store into a state while a capture is taken is in it or not, each page by
  * itself; options.pause stops them for that time.
+ *
+ * Unless it is said, a call does not block, but for the time its work takes.
  */
 #ifndef AUXIN_CHECKPOINT_H
 #define AUXIN_CHECKPOINT_H
@@ -83,8 +89,456 @@ const char* auxin_checkpoint_method_name(enum auxin_checkpoint_method method);
 /* What went wrong in this thread's last call that failed. Valid until its next one. */
 const char* auxin_checkpoint_last_error(void);
 
+/* ---- State: what is saved. ------------------------------------------------------------------ */
+
+typedef struct auxin_checkpoint_state auxin_checkpoint_state;
+typedef struct auxin_checkpoint_arena auxin_checkpoint_arena;
+typedef struct auxin_checkpoint_message auxin_checkpoint_message;
+typedef struct auxin_checkpoint_image auxin_checkpoint_image;
+typedef struct auxin_checkpoint_store auxin_checkpoint_store;
+typedef struct auxin_checkpoint_assembly auxin_checkpoint_assembly;
+
+struct auxin_checkpoint_options {
+  uint32_t size_bytes;         /* of this structure: AUXIN_CHECKPOINT_OPTIONS sets it */
+  uint32_t method;             /* enum auxin_checkpoint_method */
+  uint32_t not_adaptive;       /* 1: what changes much is tracked all the same */
+  uint32_t lz4;                /* 1: contents are packed where that makes them shorter */
+  uint32_t no_checksums;       /* 1: contents without checksums (headers and tables have them) */
+  uint32_t rounds;             /* of copies before the pause of each capture */
+  uint32_t base_every;         /* save(): each so many messages a base; 0: only the first one */
+  uint32_t zero;
+  /* Called around the pause of a capture, in the thread that captures: what stores into the state
+   * stands still in between. May be null. Nothing is allocated and no lock taken in between. */
+  void (*pause)(void* context);
+  void (*resume)(void* context);
+  void* pause_context;
+};
+#define AUXIN_CHECKPOINT_OPTIONS {sizeof(struct auxin_checkpoint_options), 0, 0, 0, 0, 0, 0, 0, \
+                                  0, 0, 0}
+
+/* `options` may be null. UNAVAILABLE: the method that was asked for does not work here, and no
+ * other is taken; the sentence says why. WRONG_CALL: AUXIN_CHECKPOINT_METHOD names no method. */
+enum auxin_checkpoint_status auxin_checkpoint_state_create(
+    const struct auxin_checkpoint_options* options, auxin_checkpoint_state** state);
+/* Ends its schedule, waits for a save that is under way, destroys its arenas. Null is allowed. */
+void auxin_checkpoint_state_destroy(auxin_checkpoint_state* state);
+
+/* A range of this process's memory, at any address, under an id of the process's own. It may be
+ * mapped anew or unmapped later: what is not mapped in a capture counts as zeros. OVERLAP: with
+ * another range, or the id is taken. BUSY: a capture waits for its message. */
+enum auxin_checkpoint_status auxin_checkpoint_add_range(auxin_checkpoint_state* state, uint64_t id,
+                                                        void* address, uint64_t size_bytes);
+/* The range has another size now, or is elsewhere (then it is told whole). */
+enum auxin_checkpoint_status auxin_checkpoint_resize(auxin_checkpoint_state* state, uint64_t id,
+                                                     void* address, uint64_t size_bytes);
+/* Of a range or an object. UNKNOWN, BUSY. */
+enum auxin_checkpoint_status auxin_checkpoint_remove(auxin_checkpoint_state* state, uint64_t id);
+
+/* An object whose changes the process tells itself: no page fault, no page is copied for its sake.
+ * The mark is valid until the object is removed. */
+typedef struct auxin_checkpoint_mark {
+  uint8_t* byte;
+} auxin_checkpoint_mark;
+enum auxin_checkpoint_status auxin_checkpoint_add_object(auxin_checkpoint_state* state, uint64_t id,
+                                                         void* object, uint64_t size_bytes,
+                                                         auxin_checkpoint_mark* mark);
+/* After each change of the object; by any thread, in a signal handler, too. */
+static inline void auxin_checkpoint_changed(auxin_checkpoint_mark mark) {
+  __atomic_store_n(mark.byte, (uint8_t)1, __ATOMIC_RELEASE);
+}
+
+/* A word of the process's own that goes with each message: a position in its log, for instance. */
+void auxin_checkpoint_set_user_word(auxin_checkpoint_state* state, uint64_t word);
+uint64_t auxin_checkpoint_user_word(auxin_checkpoint_state* state);
+
+/* ---- Arenas: memory that is part of the state from the start. -------------------------------- */
+
+/* Memory of its own with an allocator in it, all of it saved. It is mapped where an arena of this
+ * id and size was in other runs, if that place is free, so that pointers within it stay right:
+ * auxin_checkpoint_arena_moved says if not. Belongs to the state. Thread safety: one at a time. */
+enum auxin_checkpoint_status auxin_checkpoint_arena_create(auxin_checkpoint_state* state,
+                                                           uint64_t id, uint64_t size_bytes,
+                                                           auxin_checkpoint_arena** arena);
+/* Aligned to 16 bytes, not set. Null: the arena is full. */
+void* auxin_checkpoint_arena_allocate(auxin_checkpoint_arena* arena, uint64_t size_bytes);
+/* Of what the arena allocated; null is allowed. */
+void auxin_checkpoint_arena_free(auxin_checkpoint_arena* arena, void* memory);
+/* Where the process finds its data again after a restore: a pointer into the arena, or null. */
+void auxin_checkpoint_arena_set_root(auxin_checkpoint_arena* arena, void* root);
+void* auxin_checkpoint_arena_root(auxin_checkpoint_arena* arena);
+/* 1: the contents came from an arena at another address, pointers within it are wrong. */
+int auxin_checkpoint_arena_moved(auxin_checkpoint_arena* arena);
+uint64_t auxin_checkpoint_arena_free_bytes(auxin_checkpoint_arena* arena);
+
+/* ---- Captures and messages. ------------------------------------------------------------------ */
+
+enum auxin_checkpoint_kind {
+  AUXIN_CHECKPOINT_INCREMENT = 0,  /* what changed; the first capture is a base all the same */
+  AUXIN_CHECKPOINT_BASE = 1        /* everything */
+};
+
+/* Takes the state as it is now, in a pause, and returns; the process may go on at once. BUSY: the
+ * capture before waits for its message. */
+enum auxin_checkpoint_status auxin_checkpoint_capture(auxin_checkpoint_state* state,
+                                                      enum auxin_checkpoint_kind kind);
+/* The message of the capture; the caller frees it. Method fork: waits for the child. If it fails,
+ * nothing is lost: the next capture holds it too. WRONG_CALL: there is no capture. */
+enum auxin_checkpoint_status auxin_checkpoint_take_message(auxin_checkpoint_state* state,
+                                                           auxin_checkpoint_message** message);
+/* Lets go of a capture; the next one holds what it held. */
+void auxin_checkpoint_abandon(auxin_checkpoint_state* state);
+
+struct auxin_checkpoint_message_info {
+  uint64_t state;          /* which state it is of: a random number */
+  uint64_t from_sequence;  /* the message before it; 0: it is a base */
+  uint64_t sequence;
+  uint64_t taken_at_ns;    /* since 1970 */
+  uint64_t user_word;
+  uint64_t digest;         /* the same for equal messages */
+  uint64_t content_bytes;  /* unpacked */
+  uint64_t message_bytes;
+  uint32_t regions;        /* that it speaks of */
+  uint32_t base;           /* 1 or 0 */
+};
+void auxin_checkpoint_message_get_info(const auxin_checkpoint_message* message,
+                                       struct auxin_checkpoint_message_info* info);
+/* Its bytes, to be sent or kept; valid as long as the message. */
+const void* auxin_checkpoint_message_bytes(const auxin_checkpoint_message* message,
+                                           uint64_t* size_bytes);
+/* A message of bytes that came from anywhere: copied, and examined with its contents. MALFORMED,
+ * VERSION, DAMAGED. */
+enum auxin_checkpoint_status auxin_checkpoint_message_of_bytes(const void* bytes,
+                                                               uint64_t size_bytes,
+                                                               auxin_checkpoint_message** message);
+/* Two messages that follow one another, as one. FOREIGN, GAP, DAMAGED. */
+enum auxin_checkpoint_status auxin_checkpoint_message_merge(const auxin_checkpoint_message* older,
+                                                            const auxin_checkpoint_message* newer,
+                                                            auxin_checkpoint_message** merged);
+void auxin_checkpoint_message_free(auxin_checkpoint_message* message);
+
+/* In pieces, for transports that break: each but the last has `piece_bytes` bytes of the message
+ * (256 to 64 MiB) and 64 bytes of header. */
+uint32_t auxin_checkpoint_piece_count(const auxin_checkpoint_message* message,
+                                      uint32_t piece_bytes);
+/* Writes piece `index` to `buffer`; *size_bytes: its room, then what was written. SIZE: too
+ * small. */
+enum auxin_checkpoint_status auxin_checkpoint_piece(const auxin_checkpoint_message* message,
+                                                    uint32_t piece_bytes, uint32_t index,
+                                                    void* buffer, uint64_t* size_bytes);
+/* Puts pieces together, in any order; a message of more than `max_bytes` is refused. */
+enum auxin_checkpoint_status auxin_checkpoint_assembly_create(
+    uint64_t max_bytes, auxin_checkpoint_assembly** assembly);
+/* FOREIGN: of another message than the first one. A piece that is there already is OK. */
+enum auxin_checkpoint_status auxin_checkpoint_assembly_add(auxin_checkpoint_assembly* assembly,
+                                                           const void* piece, uint64_t size_bytes);
+/* Up to `room` indices of pieces that have not come; returns how many were written. *digest: of
+ * which message; 0 if no piece has come at all. For the sender, after a break. */
+uint32_t auxin_checkpoint_assembly_missing(const auxin_checkpoint_assembly* assembly,
+                                           uint32_t* indices, uint32_t room, uint64_t* digest);
+/* INCOMPLETE: pieces are missing. The assembly is empty then and may be used again. */
+enum auxin_checkpoint_status auxin_checkpoint_assembly_take(auxin_checkpoint_assembly* assembly,
+                                                            auxin_checkpoint_message** message);
+void auxin_checkpoint_assembly_destroy(auxin_checkpoint_assembly* assembly);
+
+/* ---- Images: what a receiver has. ------------------------------------------------------------ */
+
+/* Empty; refuses to become larger than `max_bytes`. */
+enum auxin_checkpoint_status auxin_checkpoint_image_create(uint64_t max_bytes,
+                                                           auxin_checkpoint_image** image);
+/* All or nothing. STALE, DUPLICATE, GAP, FOREIGN: it may not follow; DAMAGED, TOO_LARGE. */
+enum auxin_checkpoint_status auxin_checkpoint_image_apply(auxin_checkpoint_image* image,
+                                                          const auxin_checkpoint_message* message);
+/* The bytes of a region, valid until the next message is applied. UNKNOWN. */
+enum auxin_checkpoint_status auxin_checkpoint_image_region(const auxin_checkpoint_image* image,
+                                                           uint64_t id, const void** bytes,
+                                                           uint64_t* size_bytes);
+/* 0: nothing has been applied. */
+uint64_t auxin_checkpoint_image_sequence(const auxin_checkpoint_image* image);
+uint64_t auxin_checkpoint_image_user_word(const auxin_checkpoint_image* image);
+/* A base of what it holds. EMPTY. */
+enum auxin_checkpoint_status auxin_checkpoint_image_message(const auxin_checkpoint_image* image,
+                                                            auxin_checkpoint_message** message);
+void auxin_checkpoint_image_destroy(auxin_checkpoint_image* image);
+
+/* ---- Stores: where messages are kept. -------------------------------------------------------- */
+
+struct auxin_checkpoint_store_options {
+  uint32_t size_bytes;  /* of this structure: AUXIN_CHECKPOINT_STORE_OPTIONS sets it */
+  uint32_t no_sync;     /* 1: what is kept survives the death of processes, not of the machine */
+  uint32_t read_only;
+  uint32_t zero;
+  uint64_t max_image_bytes;  /* larger images are refused; 0: any */
+};
+#define AUXIN_CHECKPOINT_STORE_OPTIONS {sizeof(struct auxin_checkpoint_store_options), 0, 0, 0, 0}
+
+struct auxin_checkpoint_store_report {
+  uint64_t base_sequence, sequence;  /* of the newest image; 0: there is none */
+  uint64_t messages;                 /* that make it */
+  uint64_t bytes;                    /* kept in all */
+  uint64_t damaged;                  /* messages that can't be used */
+};
+
+/* A directory of files (checkpoint/FORMAT.md), made if it is not there, mode 0700, files 0600.
+ * BUSY: another process stores into it. `options` may be null. */
+enum auxin_checkpoint_status auxin_checkpoint_store_open(
+    const char* path, const struct auxin_checkpoint_store_options* options,
+    auxin_checkpoint_store** store);
+/* Blocks until the message is kept. NO_SPACE, INPUT_OUTPUT: the image is what it was. */
+enum auxin_checkpoint_status auxin_checkpoint_store_put(auxin_checkpoint_store* store,
+                                                        const auxin_checkpoint_message* message);
+/* The newest image; the caller destroys it. EMPTY, DAMAGED. */
+enum auxin_checkpoint_status auxin_checkpoint_store_read(auxin_checkpoint_store* store,
+                                                         auxin_checkpoint_image** image);
+/* One base in place of base and increments. */
+enum auxin_checkpoint_status auxin_checkpoint_store_compact(auxin_checkpoint_store* store);
+void auxin_checkpoint_store_get_report(const auxin_checkpoint_store* store,
+                                       struct auxin_checkpoint_store_report* report);
+/* No save into it may be under way, and no schedule. Null is allowed. */
+void auxin_checkpoint_store_close(auxin_checkpoint_store* store);
+
+/* ---- Saving and restoring. ------------------------------------------------------------------- */
+
+/* A capture, its message, kept in the store. Blocks until it is. If the store fails, the message is
+ * not lost: it goes with the next one. FOREIGN: the store has an image of another state, for
+ * instance of an earlier run that was not restored; it stays. */
+enum auxin_checkpoint_status auxin_checkpoint_save(auxin_checkpoint_state* state,
+                                                   auxin_checkpoint_store* store);
+/* The same, but it returns after the pause; a thread of the state's does the rest. BUSY: the one
+ * before is under way. */
+enum auxin_checkpoint_status auxin_checkpoint_save_begin(auxin_checkpoint_state* state,
+                                                         auxin_checkpoint_store* store);
+/* Blocks until the save that was begun has ended; how it ended. OK if there was none. */
+enum auxin_checkpoint_status auxin_checkpoint_save_wait(auxin_checkpoint_state* state);
+
+/* Writes the store's newest image into the state's parts, which have been named before: all of
+ * them, or nothing is written. EMPTY, UNKNOWN, SIZE, DAMAGED. */
+enum auxin_checkpoint_status auxin_checkpoint_restore(auxin_checkpoint_state* state,
+                                                      auxin_checkpoint_store* store);
+enum auxin_checkpoint_status auxin_checkpoint_restore_image(auxin_checkpoint_state* state,
+                                                            const auxin_checkpoint_image* image);
+
+/* From now on saves begin by themselves: after every `requests` calls of
+ * auxin_checkpoint_request_done (0: not), and every `milliseconds` (0: not; by a thread of the
+ * state's, so options.pause should be there). One that is due while another is under way is left
+ * out. Both 0: no more. The store must stay open. */
+enum auxin_checkpoint_status auxin_checkpoint_schedule(auxin_checkpoint_state* state,
+                                                       auxin_checkpoint_store* store,
+                                                       uint64_t requests, uint64_t milliseconds);
+/* The caller has done a request, and its part of the state is as it should be saved. */
+enum auxin_checkpoint_status auxin_checkpoint_request_done(auxin_checkpoint_state* state);
+
+/* ---- Statistics. ----------------------------------------------------------------------------- */
+
+struct auxin_checkpoint_statistics {
+  uint32_t size_bytes;          /* of this structure, set by the caller */
+  uint32_t method;              /* of the last capture: enum auxin_checkpoint_method */
+  const char* reason;           /* why this method, or why it copied more; valid for ever */
+  uint64_t bases, increments;   /* messages made */
+  uint64_t message_bytes;       /* of all messages */
+  uint64_t saves, failed_saves; /* messages that stores kept; attempts that failed */
+  double pause_us, longest_pause_us; /* of all captures together; of the longest */
+  /* Of the last capture. */
+  uint64_t last_sequence;
+  uint32_t last_base, last_rounds;
+  double last_pause_us;
+  uint64_t last_told_pages;     /* that the method told as changed, in the pause */
+  uint64_t last_changed_pages;  /* in its message */
+  uint64_t last_object_bytes;   /* of marked objects */
+  uint64_t last_content_bytes, last_message_bytes;
+  uint64_t last_gone_bytes;     /* named, and not mapped */
+  uint32_t last_dense_ranges;   /* copied whole, for most of them changes … */
+  uint32_t last_replaced_areas; /* … or for being mapped anew */
+};
+void auxin_checkpoint_get_statistics(auxin_checkpoint_state* state,
+                                     struct auxin_checkpoint_statistics* statistics);
+
 #ifdef __cplusplus
 } /* extern "C" */
+#endif
+
+#ifdef __cplusplus
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace auxin::checkpoint {
+
+/* What a call of the classes below could not do. */
+class Failure : public std::runtime_error {
+ public:
+  explicit Failure(auxin_checkpoint_status status)
+      : std::runtime_error(auxin_checkpoint_last_error()), status_(status) {}
+  auxin_checkpoint_status status() const { return status_; }
+
+ private:
+  auxin_checkpoint_status status_;
+};
+
+inline void demand(auxin_checkpoint_status status) {
+  if (status != AUXIN_CHECKPOINT_OK) throw Failure(status);
+}
+
+/* Each class owns one object of the functions above; moved, not copied. get() for these. */
+class Message {
+ public:
+  explicit Message(auxin_checkpoint_message* message) : message_(message) {}
+  static Message of_bytes(const void* bytes, std::uint64_t size_bytes) {
+    auxin_checkpoint_message* message = nullptr;
+    demand(auxin_checkpoint_message_of_bytes(bytes, size_bytes, &message));
+    return Message(message);
+  }
+  Message followed_by(const Message& newer) const {
+    auxin_checkpoint_message* merged = nullptr;
+    demand(auxin_checkpoint_message_merge(get(), newer.get(), &merged));
+    return Message(merged);
+  }
+  auxin_checkpoint_message_info info() const {
+    auxin_checkpoint_message_info info;
+    auxin_checkpoint_message_get_info(get(), &info);
+    return info;
+  }
+  /* Valid as long as the message. */
+  std::pair<const void*, std::uint64_t> bytes() const {
+    std::uint64_t size_bytes = 0;
+    const void* bytes = auxin_checkpoint_message_bytes(get(), &size_bytes);
+    return {bytes, size_bytes};
+  }
+  auxin_checkpoint_message* get() const { return message_.get(); }
+
+ private:
+  struct Free {
+    void operator()(auxin_checkpoint_message* it) const { auxin_checkpoint_message_free(it); }
+  };
+  std::unique_ptr<auxin_checkpoint_message, Free> message_;
+};
+
+class ReceivedImage {
+ public:
+  explicit ReceivedImage(std::uint64_t max_bytes = UINT64_MAX) {
+    auxin_checkpoint_image* image = nullptr;
+    demand(auxin_checkpoint_image_create(max_bytes, &image));
+    image_.reset(image);
+  }
+  explicit ReceivedImage(auxin_checkpoint_image* image) : image_(image) {}
+  void apply(const Message& message) { demand(auxin_checkpoint_image_apply(get(), message.get())); }
+  std::pair<const void*, std::uint64_t> region(std::uint64_t id) const {
+    const void* bytes = nullptr;
+    std::uint64_t size_bytes = 0;
+    demand(auxin_checkpoint_image_region(get(), id, &bytes, &size_bytes));
+    return {bytes, size_bytes};
+  }
+  std::uint64_t sequence() const { return auxin_checkpoint_image_sequence(get()); }
+  std::uint64_t user_word() const { return auxin_checkpoint_image_user_word(get()); }
+  auxin_checkpoint_image* get() const { return image_.get(); }
+
+ private:
+  struct Destroy {
+    void operator()(auxin_checkpoint_image* it) const { auxin_checkpoint_image_destroy(it); }
+  };
+  std::unique_ptr<auxin_checkpoint_image, Destroy> image_;
+};
+
+class Store {
+ public:
+  explicit Store(const std::string& path,
+                 const auxin_checkpoint_store_options& options = AUXIN_CHECKPOINT_STORE_OPTIONS) {
+    auxin_checkpoint_store* store = nullptr;
+    demand(auxin_checkpoint_store_open(path.c_str(), &options, &store));
+    store_.reset(store);
+  }
+  void put(const Message& message) { demand(auxin_checkpoint_store_put(get(), message.get())); }
+  ReceivedImage read() {
+    auxin_checkpoint_image* image = nullptr;
+    demand(auxin_checkpoint_store_read(get(), &image));
+    return ReceivedImage(image);
+  }
+  void compact() { demand(auxin_checkpoint_store_compact(get())); }
+  auxin_checkpoint_store_report report() const {
+    auxin_checkpoint_store_report report;
+    auxin_checkpoint_store_get_report(get(), &report);
+    return report;
+  }
+  auxin_checkpoint_store* get() const { return store_.get(); }
+
+ private:
+  struct Close {
+    void operator()(auxin_checkpoint_store* it) const { auxin_checkpoint_store_close(it); }
+  };
+  std::unique_ptr<auxin_checkpoint_store, Close> store_;
+};
+
+class State {
+ public:
+  explicit State(const auxin_checkpoint_options& options = AUXIN_CHECKPOINT_OPTIONS) {
+    auxin_checkpoint_state* state = nullptr;
+    demand(auxin_checkpoint_state_create(&options, &state));
+    state_.reset(state);
+  }
+  void add_range(std::uint64_t id, void* address, std::uint64_t size_bytes) {
+    demand(auxin_checkpoint_add_range(get(), id, address, size_bytes));
+  }
+  void resize(std::uint64_t id, void* address, std::uint64_t size_bytes) {
+    demand(auxin_checkpoint_resize(get(), id, address, size_bytes));
+  }
+  template <typename T>
+  auxin_checkpoint_mark add_object(std::uint64_t id, T* object) {
+    static_assert(std::is_trivially_copyable<T>::value, "it is saved as bytes");
+    auxin_checkpoint_mark mark;
+    demand(auxin_checkpoint_add_object(get(), id, object, sizeof(T), &mark));
+    return mark;
+  }
+  void remove(std::uint64_t id) { demand(auxin_checkpoint_remove(get(), id)); }
+  /* Belongs to the state. */
+  auxin_checkpoint_arena* create_arena(std::uint64_t id, std::uint64_t size_bytes) {
+    auxin_checkpoint_arena* arena = nullptr;
+    demand(auxin_checkpoint_arena_create(get(), id, size_bytes, &arena));
+    return arena;
+  }
+  void capture(auxin_checkpoint_kind kind = AUXIN_CHECKPOINT_INCREMENT) {
+    demand(auxin_checkpoint_capture(get(), kind));
+  }
+  Message take_message() {
+    auxin_checkpoint_message* message = nullptr;
+    demand(auxin_checkpoint_take_message(get(), &message));
+    return Message(message);
+  }
+  void save(Store& store) { demand(auxin_checkpoint_save(get(), store.get())); }
+  void save_begin(Store& store) { demand(auxin_checkpoint_save_begin(get(), store.get())); }
+  void save_wait() { demand(auxin_checkpoint_save_wait(get())); }
+  /* False: the store has no image yet. */
+  bool restore(Store& store) {
+    const auxin_checkpoint_status status = auxin_checkpoint_restore(get(), store.get());
+    if (status == AUXIN_CHECKPOINT_EMPTY) return false;
+    demand(status);
+    return true;
+  }
+  void restore(const ReceivedImage& image) {
+    demand(auxin_checkpoint_restore_image(get(), image.get()));
+  }
+  void schedule(Store& store, std::uint64_t requests, std::uint64_t milliseconds) {
+    demand(auxin_checkpoint_schedule(get(), store.get(), requests, milliseconds));
+  }
+  void request_done() { demand(auxin_checkpoint_request_done(get())); }
+  void set_user_word(std::uint64_t word) { auxin_checkpoint_set_user_word(get(), word); }
+  std::uint64_t user_word() const { return auxin_checkpoint_user_word(get()); }
+  auxin_checkpoint_statistics statistics() const {
+    auxin_checkpoint_statistics statistics{};
+    statistics.size_bytes = sizeof(statistics);
+    auxin_checkpoint_get_statistics(get(), &statistics);
+    return statistics;
+  }
+  auxin_checkpoint_state* get() const { return state_.get(); }
+
+ private:
+  struct Destroy {
+    void operator()(auxin_checkpoint_state* it) const { auxin_checkpoint_state_destroy(it); }
+  };
+  std::unique_ptr<auxin_checkpoint_state, Destroy> state_;
+};
+
+}  // namespace auxin::checkpoint
 #endif
 
 #endif

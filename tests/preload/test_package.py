@@ -28,6 +28,19 @@ add_executable(segment segment.cpp)
 target_link_libraries(segment PRIVATE auxin::stmemu)
 """
 
+OUTSIDE_CHECKPOINT = """
+cmake_minimum_required(VERSION 3.25)
+project(outside LANGUAGES C CXX)
+find_package(auxin REQUIRED)
+add_executable(saves main.c c_program.c)
+set_target_properties(saves PROPERTIES LINKER_LANGUAGE CXX)
+target_link_libraries(saves PRIVATE auxin::checkpoint)
+"""
+CHECKPOINT_MAIN = """
+int checkpoint_c_program(const char* directory);
+int main(int count, char** arguments) { return checkpoint_c_program(arguments[count - 1]) != 0; }
+"""
+
 # The packaging alone, without anything to build.
 PACKAGED = """
 cmake_minimum_required(VERSION 3.25)
@@ -111,6 +124,22 @@ class PackageTest(unittest.TestCase):
         flags = self.pkg_config(pc_file, "--cflags", "--libs").split()
         run("g++", "-std=c++17", "-o", outside / "by_pkg_config", outside / "segment.cpp", *flags)
         self.use_segment(outside / "by_pkg_config")
+
+    def test_a_program_in_c_outside_the_tree_saves_its_state(self):
+        self.install()
+        outside = self.directory / "outside"
+        outside.mkdir()
+        (outside / "CMakeLists.txt").write_text(OUTSIDE_CHECKPOINT)
+        (outside / "main.c").write_text(CHECKPOINT_MAIN)
+        shutil.copy(paths.ROOT / "checkpoint/interface/tests/c_program.c", outside)
+        run("cmake", "-S", outside, "-B", outside / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", outside / "build")
+        run(outside / "build" / "saves", self.directory / "first")
+        pc_file, = self.prefix.rglob("auxin-checkpoint.pc")
+        flags = self.pkg_config(pc_file, "--cflags", "--libs").split()
+        run("gcc", "-o", outside / "by_pkg_config", outside / "main.c", outside / "c_program.c",
+            *flags)
+        run(outside / "by_pkg_config", self.directory / "second")
 
     def pkg_config(self, pc_file, *asked):
         return run("pkg-config", *asked, pc_file.stem,

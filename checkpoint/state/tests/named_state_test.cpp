@@ -214,6 +214,7 @@ TEST_F(NamedStateTest, UnderWritersThatNeverStopEachImageIsOfOneMoment) {
     of.closed.store(false);
     while (of.waiting.load() != 0) std::this_thread::yield();
   };
+  state_.reset();
   state_ = std::move(*NamedState::create(options_));
   ASSERT_TRUE(state_->add_range(1, pages.at(0), 40 * kWriters * kPageBytes));
   for (int turn = 0; turn < 30; ++turn) {

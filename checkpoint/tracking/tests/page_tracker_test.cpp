@@ -7,6 +7,8 @@
 #include "checkpoint/tracking/page_tracker.h"
 
 #include <gtest/gtest.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -239,6 +241,39 @@ TEST_F(PageTrackerTest, ARangeThatChangesMuchBecomesDenseAndComesBack) {
   EXPECT_EQ(look().of(pages, 1), -1) << "tracked again";
   pages.fill(2001, 4);
   EXPECT_EQ(look().of(pages, 2001), kChanged);
+}
+
+void** expected_fault = nullptr;
+
+TEST_F(PageTrackerTest, TheApplicationsOwnFaultsReachItsHandler) {
+  Pages pages(4), own(1);
+  static jmp_buf after;
+  struct sigaction action {}, before {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t* info, void*) {
+    *expected_fault = info->si_addr;
+    siglongjmp(after, 1);
+  };
+  void* seen = nullptr;
+  expected_fault = &seen;
+  // Installed before tracking begins, and once more while it goes on.
+  for (int turn = 0; turn < 2; ++turn) {
+    if (turn == 0) tracker_.close();
+    ASSERT_EQ(sigaction(SIGSEGV, &action, turn == 0 ? &before : nullptr), 0);
+    if (turn == 0) {
+      ASSERT_EQ(tracker_.open(options_), TrackingStatus::kOk);
+      add(pages);
+    }
+    look();
+    ASSERT_EQ(mprotect(own.at(0), kPageBytes, PROT_NONE), 0);
+    seen = nullptr;
+    if (sigsetjmp(after, 1) == 0) *own.at(0) = 1;
+    EXPECT_EQ(seen, own.at(0));
+    pages.fill(2, 1);  // is tracked all the same
+    EXPECT_EQ(look().of(pages, 2), kChanged);
+  }
+  tracker_.close();
+  sigaction(SIGSEGV, &before, nullptr);
 }
 
 }  // namespace

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checkpoint service (checkpoint_bench): pauses, tracking, marks; each against the plain way."""
+import json
+import statistics
+import subprocess
+
+from harness import paths
+
+from . import pairs
+from .results import Result, of_ratios
+
+TIMEOUT_S = 300
+
+
+def run(what, seconds, *arguments):
+    """The median of one run; what was captured has been compared with the memory."""
+    done = subprocess.run(
+        [paths.program("checkpoint_bench"), "--what", what, "--seconds", str(seconds),
+         *map(str, arguments)], capture_output=True, text=True, timeout=TIMEOUT_S)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip() or f"checkpoint_bench: status {done.returncode}")
+    return json.loads(done.stdout)["median"]
+
+
+def pause_1pct(options):
+    """The pause, against a full copy and against fork in the same turns."""
+    forks = []
+
+    def full():
+        forks.append(run("pause", options.seconds, "--method", "fork") / 1000)
+        return run("pause", options.seconds, "--method", "full") / 1000
+    measured = pairs.interleave(
+        options.count, lambda: run("pause", options.seconds, "--method", "wp-async") / 1000, full)
+    result = of_ratios(measured, "ms", at_most=0.0333)
+    ours = pairs.interval([value for value, _ in measured])
+    to_fork = pairs.ratio_interval([(value, fork) for (value, _), fork in zip(measured, forks)])
+    result.target = "<= 0.5 ms, <= 1/30 of a full copy, <= 1/10 of fork"
+    result.met = (result.met and pairs.reaches(ours, at_most=0.5)
+                  and pairs.reaches(to_fork, at_most=0.1))
+    result.detail += (f"; fork {statistics.median(forks):.2f} ms, ratio {to_fork.middle:.4f} "
+                      f"(95 % {to_fork.low:.4f} .. {to_fork.high:.4f})")
+    return result
+
+
+def track_page(options):
+    """A changed page's first store and its part of the look, against mprotect and SIGSEGV."""
+    measured = pairs.interleave(options.count, lambda: run("track", options.seconds) / 1000,
+                                lambda: run("track-plain", options.seconds) / 1000)
+    result = of_ratios(measured, "us/page", at_most=0.125)
+    ours = pairs.interval([value for value, _ in measured])
+    result.target = "<= 1.3 us, <= 1/8 of mprotect and SIGSEGV"
+    result.met = result.met and pairs.reaches(ours, at_most=1.3)
+    return result
+
+
+def mark(options):
+    runs = [run("mark", options.seconds) for _ in range(options.count)]
+    interval = pairs.interval(runs)
+    return Result(value=statistics.median(runs), unit="ns", target="<= 5 ns",
+                  spread=interval.spread, met=pairs.reaches(interval, at_most=5),
+                  detail=f"95 % of medians {interval.low:.2f} .. {interval.high:.2f} ns")
+
+
+def full_dirty(options):
+    """Every page changes each time: stores and pause together, against copying without tracking."""
+    measured = pairs.interleave(
+        options.count, lambda: run("full-dirty", options.seconds, "--method", "wp-async") / 1000,
+        lambda: run("full-dirty", options.seconds, "--method", "full") / 1000)
+    return of_ratios(measured, "ms", at_most=1.15)
+
+
+def precopy(options):
+    measured = pairs.interleave(
+        options.count, lambda: run("precopy", options.seconds, "--rounds", 3) / 1000,
+        lambda: run("precopy", options.seconds, "--rounds", 0) / 1000)
+    return of_ratios(measured, "ms", at_most=0.2)
+
+
+BENCHMARKS = {
+    "im-pause-1pct": pause_1pct,
+    "im-track-page": track_page,
+    "im-mark": mark,
+    "im-full-dirty": full_dirty,
+    "im-precopy": precopy,
+}
+
+DESCRIPTIONS = {
+    "im-pause-1pct": "checkpoint service: the pause of an increment, 256 MiB, 1 % changed, against "
+                     "a full copy and fork",
+    "im-track-page": "checkpoint service: tracking a changed page, against mprotect and SIGSEGV",
+    "im-mark": "checkpoint service: marking an object",
+    "im-full-dirty": "checkpoint service: 256 MiB, all of it changed, against copying everything",
+    "im-precopy": "checkpoint service: the pause after three rounds of copies, against none",
+}

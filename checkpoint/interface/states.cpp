@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// States and arenas of the public header.
+#include "checkpoint/interface/call.h"
+#include "checkpoint/interface/saving_state.h"
+
+using namespace auxin::checkpoint;
+
+extern "C" {
+
+enum auxin_checkpoint_status auxin_checkpoint_state_create(
+    const struct auxin_checkpoint_options* options, auxin_checkpoint_state** state) {
+  return call([&]() -> Outcome {
+    struct auxin_checkpoint_options given = AUXIN_CHECKPOINT_OPTIONS;
+    if (options != nullptr) given = *options;
+    if (given.size_bytes != sizeof(given)) return wrong_call("options of another version");
+    if (given.method >= kTrackingMethodCount) return wrong_call("there is no such method");
+    StateOptions how;
+    how.method = static_cast<TrackingMethod>(given.method);
+    how.adaptive = given.not_adaptive == 0;
+    how.message.lz4 = given.lz4 != 0;
+    how.message.checksums = given.no_checksums == 0;
+    how.pause = given.pause;
+    how.resume = given.resume;
+    how.pause_context = given.pause_context;
+    Expected<std::unique_ptr<NamedState>> named = NamedState::create(how);
+    if (!named) return named.outcome();
+    *state = new auxin_checkpoint_state{{std::move(*named), given.rounds, given.base_every}};
+    return Outcome::ok();
+  });
+}
+
+void auxin_checkpoint_state_destroy(auxin_checkpoint_state* state) { delete state; }
+
+enum auxin_checkpoint_status auxin_checkpoint_add_range(auxin_checkpoint_state* state, uint64_t id,
+                                                        void* address, uint64_t size_bytes) {
+  return call([&] {
+    return state->state.with([&](NamedState& of) { return of.add_range(id, address, size_bytes); });
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_resize(auxin_checkpoint_state* state, uint64_t id,
+                                                     void* address, uint64_t size_bytes) {
+  return call([&] {
+    return state->state.with([&](NamedState& of) { return of.resize(id, address, size_bytes); });
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_remove(auxin_checkpoint_state* state, uint64_t id) {
+  return call([&] { return state->state.remove(id); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_add_object(auxin_checkpoint_state* state,
+                                                         uint64_t id, void* object,
+                                                         uint64_t size_bytes,
+                                                         auxin_checkpoint_mark* mark) {
+  return call([&] {
+    return state->state.with(
+        [&](NamedState& of) { return of.add_object(id, object, size_bytes, &mark->byte); });
+  });
+}
+
+void auxin_checkpoint_set_user_word(auxin_checkpoint_state* state, uint64_t word) {
+  state->state.with([&](NamedState& of) { of.set_user_word(word); });
+}
+
+uint64_t auxin_checkpoint_user_word(auxin_checkpoint_state* state) {
+  return state->state.with([](NamedState& of) { return of.user_word(); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_arena_create(auxin_checkpoint_state* state,
+                                                           uint64_t id, uint64_t size_bytes,
+                                                           auxin_checkpoint_arena** arena) {
+  return call([&] { return state->state.create_arena(id, size_bytes, arena); });
+}
+
+void* auxin_checkpoint_arena_allocate(auxin_checkpoint_arena* arena, uint64_t size_bytes) {
+  return arena->arena->allocate(size_bytes);
+}
+
+void auxin_checkpoint_arena_free(auxin_checkpoint_arena* arena, void* memory) {
+  arena->arena->free(memory);
+}
+
+void auxin_checkpoint_arena_set_root(auxin_checkpoint_arena* arena, void* root) {
+  arena->arena->set_root(root);
+}
+
+void* auxin_checkpoint_arena_root(auxin_checkpoint_arena* arena) { return arena->arena->root(); }
+
+int auxin_checkpoint_arena_moved(auxin_checkpoint_arena* arena) {
+  return arena->arena->moved() ? 1 : 0;
+}
+
+uint64_t auxin_checkpoint_arena_free_bytes(auxin_checkpoint_arena* arena) {
+  return arena->arena->free_bytes();
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_capture(auxin_checkpoint_state* state,
+                                                      enum auxin_checkpoint_kind kind) {
+  return call([&] {
+    return state->state.capture(kind == AUXIN_CHECKPOINT_BASE ? CaptureKind::kBase
+                                                              : CaptureKind::kIncrement);
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_take_message(auxin_checkpoint_state* state,
+                                                           auxin_checkpoint_message** message) {
+  return call([&] {
+    return give(state->state.with([](NamedState& of) { return of.message(); }), message);
+  });
+}
+
+void auxin_checkpoint_abandon(auxin_checkpoint_state* state) {
+  state->state.with([](NamedState& of) { of.abandon(); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_save(auxin_checkpoint_state* state,
+                                                   auxin_checkpoint_store* store) {
+  return call([&] { return state->state.save(*store); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_save_begin(auxin_checkpoint_state* state,
+                                                         auxin_checkpoint_store* store) {
+  return call([&] { return state->state.save_begin(*store); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_save_wait(auxin_checkpoint_state* state) {
+  return call([&] { return state->state.save_wait(); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_restore(auxin_checkpoint_state* state,
+                                                      auxin_checkpoint_store* store) {
+  return call([&] { return state->state.restore(*store); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_restore_image(auxin_checkpoint_state* state,
+                                                            const auxin_checkpoint_image* image) {
+  return call([&] {
+    return state->state.with([&](NamedState& of) { return of.restore(image->image); });
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_schedule(auxin_checkpoint_state* state,
+                                                       auxin_checkpoint_store* store,
+                                                       uint64_t requests, uint64_t milliseconds) {
+  return call([&] { return state->state.schedule(store, requests, milliseconds); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_request_done(auxin_checkpoint_state* state) {
+  return call([&] { return state->state.request_done(); });
+}
+
+void auxin_checkpoint_get_statistics(auxin_checkpoint_state* state,
+                                     struct auxin_checkpoint_statistics* statistics) {
+  // What a caller of another version does not know of is not written.
+  struct auxin_checkpoint_statistics all = {};
+  state->state.get_statistics(&all);
+  all.size_bytes = statistics->size_bytes;
+  std::memcpy(statistics, &all, std::min<uint64_t>(statistics->size_bytes, sizeof(all)));
+}
+
+}  // extern "C"

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Stores of the public header.
+#include "checkpoint/interface/call.h"
+#include "checkpoint/interface/handles.h"
+#include "checkpoint/store/file_store.h"
+
+using namespace auxin::checkpoint;
+
+extern "C" {
+
+enum auxin_checkpoint_status auxin_checkpoint_store_open(
+    const char* path, const struct auxin_checkpoint_store_options* options,
+    auxin_checkpoint_store** store) {
+  return call([&]() -> Outcome {
+    FileStoreOptions how;
+    if (options != nullptr) {
+      if (options->size_bytes != sizeof(*options)) return wrong_call("options of another version");
+      how.sync = options->no_sync == 0;
+      how.read_only = options->read_only != 0;
+      if (options->max_image_bytes != 0) how.max_image_bytes = options->max_image_bytes;
+    }
+    Expected<std::unique_ptr<FileStore>> opened = FileStore::open(path, how);
+    if (!opened) return opened.outcome();
+    *store = new auxin_checkpoint_store{std::move(*opened), how.max_image_bytes};
+    return Outcome::ok();
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_store_put(auxin_checkpoint_store* store,
+                                                        const auxin_checkpoint_message* message) {
+  return call([&] { return store->store->put(message->view); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_store_read(auxin_checkpoint_store* store,
+                                                         auxin_checkpoint_image** image) {
+  return call([&] {
+    auto read = std::make_unique<auxin_checkpoint_image>(store->max_image_bytes);
+    Outcome outcome = store->store->read(&read->image);
+    if (outcome) *image = read.release();
+    return outcome;
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_store_compact(auxin_checkpoint_store* store) {
+  return call([&] { return store->store->compact(); });
+}
+
+void auxin_checkpoint_store_get_report(const auxin_checkpoint_store* store,
+                                       struct auxin_checkpoint_store_report* report) {
+  const StoreReport of = store->store->report();
+  *report = {of.base_sequence, of.sequence, of.messages, of.bytes, of.damage.size()};
+}
+
+void auxin_checkpoint_store_close(auxin_checkpoint_store* store) { delete store; }
+
+}  // extern "C"
