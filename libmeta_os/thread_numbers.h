@@ -5,8 +5,8 @@
 // libc finds a thread's number in its own descriptor of it, which is memory and so still says what
 // it said in the process that was saved. Calls that reach another thread by it have to ask here.
 //
-// The process's own number goes on being what it was: libraries store it to find out that they are in
-// a forked child (libzmq waits for ever where it has changed).
+// The process's own number goes on being what it was: libraries store it to find out that they are
+// in a forked child (libzmq waits for ever where it has changed).
 //
 // Thread safety: any thread.
 #pragma once

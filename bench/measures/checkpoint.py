@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checkpoint service (checkpoint_bench): pauses, tracking, marks; each against the plain way."""
+"""The checkpoint service (checkpoint_bench): pauses, tracking, marks; against the plain ways."""
 import json
 import statistics
 import subprocess

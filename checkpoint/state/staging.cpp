@@ -53,7 +53,8 @@ void Staging::clear() {
   CHECK(used_ <= room_, "a page has one slot at most");
   ready_ = std::max(ready_, used_);
   const uint64_t unit = kHugePageBytes / kPageBytes;
-  const uint64_t kept = (std::max(used_, used_before_) * 3 / 2 + kReadyAtFirst) / unit * unit + unit;
+  const uint64_t wanted = std::max(used_, used_before_) * 3 / 2 + kReadyAtFirst;
+  const uint64_t kept = wanted / unit * unit + unit;
   if (kept < ready_) {
     madvise(memory_ + kept * kPageBytes, (ready_ - kept) * kPageBytes,
             shared_ ? MADV_REMOVE : MADV_DONTNEED);

@@ -405,8 +405,8 @@ hang_ms = {hang_ms}
 [checkpoint]
 # A follower saves itself, and replicas that are started again begin from there: after so many
 # seconds, so many requests, or when so much of the log's room has been used since the last one,
-# whichever comes first. 0: not for this reason. Without checkpoints a replica can join again only as
-# long as the log reaches back to its start.
+# whichever comes first. 0: not for this reason. Without checkpoints a replica can join again only
+# as long as the log reaches back to its start.
 every_s = {every_s}
 every_requests = {every_requests}
 log_percent = {log_percent}

@@ -88,8 +88,9 @@ namespace {
 std::string obstacle_to_checkpoints(const Launch& launch) {
   for (const std::string& word : launch.arguments)
     if (with_replica(word, 0) != word)
-      return fmt::format("the server has files of its own for each replica ({}), which a checkpoint "
-                         "does not hold yet; its replicas rejoin from the log's start", word);
+      return fmt::format("the server has files of its own for each replica ({}), which a "
+                         "checkpoint does not hold yet; its replicas rejoin from the log's start",
+                         word);
   return {};
 }
 
