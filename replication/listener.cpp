@@ -113,21 +113,27 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
 // `fd` is a socket of the right kind.
 void Listener::take_over_or_bind(int fd) {
   ListenerSlot& slot = slot_of(number_);
-  if (!take_over_socket(fd)) {
+  const uint64_t deadline = monotonic_ns() + kFetchPatienceNs;
+  while (!take_over_socket(fd)) {
     // No living process has it (the whole group was down): bind the same address again.
     const int one = 1;
     os::real().setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (os::real().bind(fd, reinterpret_cast<sockaddr*>(&slot.address), slot.address_size_bytes) !=
-        0)
+    if (os::real().bind(fd, reinterpret_cast<sockaddr*>(&slot.address),
+                        slot.address_size_bytes) == 0) {
+      slot.cookie.store(socket_cookie(fd));
+      break;
+    }
+    // Another replica that begins just now may have been quicker: its socket is to be had soon.
+    if (monotonic_ns() > deadline)
       replica->leave_group(Role::kDead,
                            "the group's address is in use by another program: end that program, or "
                            "start the group with --fresh and another port");
-    slot.cookie.store(socket_cookie(fd));
+    sleep_ns(1'000'000);
   }
   slot.fd[replica->id()].store(fd);
 }
 
-void Listener::fetch_again(bool close_on_exec) {
+void Listener::fetch_again(bool close_on_exec, bool listens) {
   const int made = os::real().socket(slot_of(number_).address.ss_family,
                                      SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (made != fd_) {
@@ -136,6 +142,7 @@ void Listener::fetch_again(bool close_on_exec) {
   }
   if (!close_on_exec) raw_syscall(SYS_fcntl, fd_, F_SETFD, 0);
   take_over_or_bind(fd_);
+  if (listens) os::real().listen(fd_, SOMAXCONN);  // once more where it was taken over: harmless
 }
 
 // Puts the group's socket under the number `fd`. False: nobody living has it.

@@ -41,7 +41,7 @@ class Listener final : public os::MetaSocket {
   static void adopt_orphans(int keeper_pid);
   static void publish_holders();
   // In a restored process: the socket comes under its number again.
-  void fetch_again(bool close_on_exec);
+  void fetch_again(bool close_on_exec, bool listens);
   static void for_each(void (*visit)(Listener&, void*), void* context);
   int fd() const { return fd_; }
   uint64_t number() const { return number_; }

@@ -88,7 +88,7 @@ bool claim_descriptor(const SavedDescriptor& saved) {
   Listener::for_each([](Listener& listener, void* context) {
     auto& wanted = *static_cast<Search*>(context);
     if (!wanted.found && listener.fd() == wanted.saved.fd) {
-      listener.fetch_again(wanted.saved.close_on_exec != 0);
+      listener.fetch_again(wanted.saved.close_on_exec != 0, wanted.saved.listens());
       wanted.found = true;
     }
   }, &search);

@@ -318,7 +318,7 @@ int Descriptors::make_socket(const SavedDescriptor& saved) {
   const long fd = raw_syscall(SYS_socket, static_cast<long>(saved.state[0]),
                               static_cast<long>(saved.state[1]),
                               static_cast<long>(saved.state[2]));
-  if (fd < 0 || saved.state[3] == 0) return static_cast<int>(fd);
+  if (fd < 0 || !saved.listens()) return static_cast<int>(fd);
   sockaddr_storage address{};
   memcpy(&address, text(saved), saved.text_size_bytes);
   const int one = 1;

@@ -39,6 +39,8 @@ struct SavedDescriptor {
   uint32_t text_offset;      // kFile: path. kEpoll: lines of what it watches. kPipe: its bytes.
                              // kSocket: the address where it listens
   uint32_t text_size_bytes;
+
+  bool listens() const { return kind == kSocket && state[3] != 0; }
 };
 
 class Descriptors {

@@ -5,7 +5,7 @@ import signal
 
 from harness import paths, processes, stock_load
 
-from .test_bank import BankCase
+from .test_bank import BankCase, fingerprint
 
 
 class CheckpointCase(BankCase):
@@ -111,6 +111,20 @@ class CheckpointTest(CheckpointCase):
         self.checkpoint()
         left = {int(path.name) for path in directory.iterdir()}
         self.assertLessEqual(len(left), 2, f"{left}, complete before {complete}")
+
+    def test_a_group_that_died_as_a_whole_goes_on_from_its_checkpoint(self):
+        with stock_load.BankLoad(self.port, 2, "deposit", 500) as bank_load:
+            bank_load.let_run(0.3)
+            self.checkpoint()
+            bank_load.let_run(0.3)
+            self.judge(bank_load)
+        before = fingerprint(self.port)
+        self.group.kill_everything()
+        self.group.start()
+        self.group.await_all_ready()
+        self.assertEqual(self.restored(), 3)
+        self.assertEqual(fingerprint(self.port), before)
+        self.assertEqual(self.assert_agreement(), before)
 
     def test_a_damaged_checkpoint_is_not_used(self):
         self.checkpoint()
