@@ -4,6 +4,7 @@
 #include "checkpoint/interface/call.h"
 #include "checkpoint/interface/handles.h"
 #include "checkpoint/message/merge.h"
+#include "checkpoint/message/transfer.h"
 
 namespace auxin::checkpoint {
 
@@ -63,6 +64,23 @@ enum auxin_checkpoint_status auxin_checkpoint_message_merge(const auxin_checkpoi
 }
 
 void auxin_checkpoint_message_free(auxin_checkpoint_message* message) { delete message; }
+
+enum auxin_checkpoint_status auxin_checkpoint_message_send(const auxin_checkpoint_message* message,
+                                                           int fd) {
+  return call([&] { return send_message(fd, message->view); });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t max_bytes,
+                                                              auxin_checkpoint_message** message) {
+  return call([&]() -> Outcome {
+    Expected<ByteBuffer> bytes = receive_message(fd, max_bytes);
+    if (!bytes) return bytes.outcome();
+    const Expected<MessageView> view = MessageView::of(bytes->view());
+    if (!view) return view.outcome();
+    if (Outcome outcome = view->verify_contents(); !outcome) return outcome;
+    return give(std::move(bytes), message);
+  });
+}
 
 uint32_t auxin_checkpoint_piece_count(const auxin_checkpoint_message* message,
                                       uint32_t piece_bytes) {

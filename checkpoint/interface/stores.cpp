@@ -4,6 +4,7 @@
 #include "checkpoint/interface/call.h"
 #include "checkpoint/interface/handles.h"
 #include "checkpoint/store/file_store.h"
+#include "checkpoint/store/stable_store.h"
 
 using namespace auxin::checkpoint;
 
@@ -23,6 +24,25 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open(
     Expected<std::unique_ptr<FileStore>> opened = FileStore::open(path, how);
     if (!opened) return opened.outcome();
     *store = new auxin_checkpoint_store{std::move(*opened), how.max_image_bytes};
+    return Outcome::ok();
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
+    const char* path, const char* name, const struct auxin_checkpoint_store_options* options,
+    auxin_checkpoint_store** store) {
+  return call([&]() -> Outcome {
+    uint64_t max_image_bytes = UINT64_MAX;
+    if (options != nullptr && options->size_bytes != sizeof(*options)) {
+      return wrong_call("options of another version");
+    }
+    if (options != nullptr && options->max_image_bytes != 0) {
+      max_image_bytes = options->max_image_bytes;
+    }
+    Expected<std::unique_ptr<StableStore>> opened =
+        StableStore::open(path, name, max_image_bytes);
+    if (!opened) return opened.outcome();
+    *store = new auxin_checkpoint_store{std::move(*opened), max_image_bytes};
     return Outcome::ok();
   });
 }

@@ -12,7 +12,8 @@
  *   message    a base (everything) or an increment (what changed since the message before): a value
  *              that can be sent, stored, merged with the next one, and applied
  *   image      a receiver's copy of a state, brought forward message by message
- *   store      where messages are kept: a directory of files
+ *   store      where messages are kept: a directory of files, a stable memory; or they go through
+ *              a descriptor
  *
  *     auxin_checkpoint_state* state;
  *     auxin_checkpoint_store* store;
@@ -216,6 +217,15 @@ enum auxin_checkpoint_status auxin_checkpoint_message_merge(const auxin_checkpoi
                                                             auxin_checkpoint_message** merged);
 void auxin_checkpoint_message_free(auxin_checkpoint_message* message);
 
+/* Through a pipe, a socket or a file; one behind the other. Blocks until all is written. No SIGPIPE
+ * comes of a socket. INPUT_OUTPUT, NO_SPACE: a part may have been written. */
+enum auxin_checkpoint_status auxin_checkpoint_message_send(const auxin_checkpoint_message* message,
+                                                           int fd);
+/* Blocks until one has come. EMPTY: the stream ended before it, INCOMPLETE: within it. TOO_LARGE,
+ * MALFORMED, VERSION, DAMAGED, INPUT_OUTPUT: the stream can't be read on. */
+enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t max_bytes,
+                                                              auxin_checkpoint_message** message);
+
 /* In pieces, for transports that break: each but the last has `piece_bytes` bytes of the message
  * (256 to 64 MiB) and 64 bytes of header. */
 uint32_t auxin_checkpoint_piece_count(const auxin_checkpoint_message* message,
@@ -282,6 +292,11 @@ struct auxin_checkpoint_store_report {
  * BUSY: another process stores into it. `options` may be null. */
 enum auxin_checkpoint_status auxin_checkpoint_store_open(
     const char* path, const struct auxin_checkpoint_store_options* options,
+    auxin_checkpoint_store** store);
+/* A stable memory (made by `auxin stm create`), under a name of 1 to 47 bytes. Of the options only
+ * max_image_bytes counts: the memory has its own promise. */
+enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
+    const char* path, const char* name, const struct auxin_checkpoint_store_options* options,
     auxin_checkpoint_store** store);
 /* Blocks until the message is kept. NO_SPACE, INPUT_OUTPUT: the image is what it was. */
 enum auxin_checkpoint_status auxin_checkpoint_store_put(auxin_checkpoint_store* store,
@@ -394,6 +409,12 @@ class Message {
     demand(auxin_checkpoint_message_merge(get(), newer.get(), &merged));
     return Message(merged);
   }
+  static Message receive(int fd, std::uint64_t max_bytes) {
+    auxin_checkpoint_message* message = nullptr;
+    demand(auxin_checkpoint_message_receive(fd, max_bytes, &message));
+    return Message(message);
+  }
+  void send(int fd) const { demand(auxin_checkpoint_message_send(get(), fd)); }
   auxin_checkpoint_message_info info() const {
     auxin_checkpoint_message_info info;
     auxin_checkpoint_message_get_info(get(), &info);
@@ -447,6 +468,12 @@ class Store {
     auxin_checkpoint_store* store = nullptr;
     demand(auxin_checkpoint_store_open(path.c_str(), &options, &store));
     store_.reset(store);
+  }
+  explicit Store(auxin_checkpoint_store* store) : store_(store) {}
+  static Store in_stable_memory(const std::string& path, const std::string& name) {
+    auxin_checkpoint_store* store = nullptr;
+    demand(auxin_checkpoint_store_open_stable(path.c_str(), name.c_str(), nullptr, &store));
+    return Store(store);
   }
   void put(const Message& message) { demand(auxin_checkpoint_store_put(get(), message.get())); }
   ReceivedImage read() {

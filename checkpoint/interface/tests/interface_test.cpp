@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "auxin/stm.h"
 #include "checkpoint/store/tests/store_test_directory.h"
 
 extern "C" int checkpoint_c_program(const char* directory);
@@ -253,6 +254,29 @@ TEST_F(CheckpointInterface, MessagesAreMergedCutAndPutTogether) {
                           static_cast<const char*>(base.bytes().first) + base.bytes().second);
   bytes[bytes.size() / 2] ^= 1;
   EXPECT_THROW(Message::of_bytes(bytes.data(), bytes.size()), Failure);
+}
+
+TEST_F(CheckpointInterface, MessagesGoThroughADescriptorIntoAStableMemory) {
+  stm::Memory::create(directory_.path("memory"));
+  uint64_t value = 5;
+  State state;
+  const auxin_checkpoint_mark mark = state.add_object(1, &value);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  {
+    Store store = Store::in_stable_memory(directory_.path("memory"), "values");
+    for (; value < 8; ++value, auxin_checkpoint_changed(mark)) {
+      state.capture();
+      state.take_message().send(ends[1]);
+      store.put(Message::receive(ends[0], 1 << 20));
+    }
+  }
+  close(ends[0]);
+  close(ends[1]);
+  Store store = Store::in_stable_memory(directory_.path("memory"), "values");
+  value = 0;
+  EXPECT_TRUE(state.restore(store));
+  EXPECT_EQ(value, 7u);
 }
 
 TEST_F(CheckpointInterface, StatisticsNameTheMethodAndItsReason) {
