@@ -2,11 +2,13 @@
 //
 // A page's byte: its state in the low bits, above it what the page map said when it was protected.
 //
-//   kClosed → kOpening → kOpen     in the handler, around its mprotect
-//   kOpen → kClosed                at a look, before its mprotect: a store in between is copied
+//   kClosed → kChanging → kOpen    in the handler, around its mprotect
+//   any → kChanging → kClosed      at a look, around its mprotect: a store in between is copied
 //
-// A look waits for a handler between the two (signals are blocked there, so it goes on even if
-// threads are being stopped), or its mprotect could come before the handler's and be undone by it.
+// Whoever has put it to kChanging calls mprotect, others wait: a look by yielding, a handler by
+// returning to a store that faults again. A handler has all signals blocked meanwhile, so it comes
+// to its end even if threads are being stopped. Pages that are let go of stay kOpen: a fault may
+// be under way.
 #include "checkpoint/tracking/fault_pages.h"
 
 #include <errno.h>
@@ -24,7 +26,7 @@ namespace {
 using os::raw_syscall;
 
 enum : uint8_t {
-  kNotOurs = 0, kClosed = 1, kOpening = 2, kOpen = 3, kStateMask = 3,
+  kNotOurs = 0, kClosed = 1, kChanging = 2, kOpen = 3, kStateMask = 3,
   kExecutable = 4,
   // What the page map said.
   kNotThere = 0, kOwnPage = 8, kOtherPage = 16, kThereMask = 24,
@@ -38,6 +40,9 @@ struct Action {
   uint64_t mask;
 };
 constexpr uint64_t kRestorer = 0x04000000;  // SA_RESTORER
+
+// Faults of one place in a row, on an open page, after which they are the application's.
+constexpr uint32_t kPatience = 1000;
 
 constinit PageStates states;
 constinit std::atomic<bool> taken{false};
@@ -80,6 +85,19 @@ int open_protection(uint8_t state) {
 }
 int closed_protection(bool executable) { return PROT_READ | (executable ? PROT_EXEC : 0); }
 
+// To kChanging, once nobody else has it there.
+void begin_change(PageStates::State& byte) {
+  for (uint8_t state = byte.load();; state = byte.load()) {
+    if ((state & kStateMask) == kChanging) {
+      raw_syscall(SYS_sched_yield);
+      continue;
+    }
+    const uint8_t changing = static_cast<uint8_t>((state & ~kStateMask) | kChanging);
+    if (byte.compare_exchange_strong(state, changing)) return;
+  }
+}
+
+// By whoever has it in kChanging.
 void set_state(PageStates::State& byte, uint8_t state) {
   byte.store(static_cast<uint8_t>((byte.load() & ~kStateMask) | state));
 }
@@ -96,7 +114,14 @@ void open_more(uint64_t page) {
     while (end - page < around * kPageBytes && ours(end)) end += kPageBytes;
     const int protection = open_protection(states.at(page)->load());
     if (set_protection(begin, end, protection) != 0) continue;
-    for (uint64_t at = begin; at < end; at += kPageBytes) set_state(*states.at(at), kOpen);
+    for (uint64_t at = begin; at < end; at += kPageBytes) {
+      PageStates::State& byte = *states.at(at);
+      uint8_t state = byte.load();
+      // One that is changing comes to be what its changer says.
+      if ((state & kStateMask) == kClosed) {
+        byte.compare_exchange_strong(state, static_cast<uint8_t>((state & ~kStateMask) | kOpen));
+      }
+    }
     return;
   }
 }
@@ -104,25 +129,26 @@ void open_more(uint64_t page) {
 // True: the store may be tried again.
 bool opened(uint64_t address) {
   static thread_local uint64_t last_open = 0;
+  static thread_local uint32_t times_open = 0;
   const uint64_t page = address / kPageBytes * kPageBytes;
   PageStates::State* byte = states.at(page);
   if (byte == nullptr) return false;
   uint8_t state = byte->load();
   switch (state & kStateMask) {
     case kClosed: {
-      const uint8_t opening = static_cast<uint8_t>((state & ~kStateMask) | kOpening);
-      if (!byte->compare_exchange_strong(state, opening)) return true;  // somebody else is at it
+      const uint8_t changing = static_cast<uint8_t>((state & ~kStateMask) | kChanging);
+      if (!byte->compare_exchange_strong(state, changing)) return true;  // somebody else is at it
       if (set_protection(page, page + kPageBytes, open_protection(state)) != 0) open_more(page);
       set_state(*byte, kOpen);
       last_open = 0;
       return true;
     }
-    case kOpening: return true;
+    case kChanging: return true;
     case kOpen:
-      // It was opened between the fault and here, or it faults for another reason: then again.
-      if (last_open == address) return false;
+      // It was opened between the fault and here; or it faults for another reason: then on and on.
+      times_open = last_open == address ? times_open + 1 : 0;
       last_open = address;
-      return true;
+      return times_open < kPatience;
     default: return false;
   }
 }
@@ -227,6 +253,18 @@ bool for_writable_areas(uint64_t begin, uint64_t end, Visit visit) {
   return got == 0;
 }
 
+// Closes pages of the range; what the page map says of them is noted. False: mprotect refuses, and
+// they are open.
+bool close_pages(uint64_t begin, uint64_t end, bool executable, PageMap& map) {
+  for (uint64_t page = begin; page < end; page += kPageBytes) begin_change(*states.at(page));
+  const bool closed = set_protection(begin, end, closed_protection(executable)) == 0;
+  for (uint64_t page = begin; page < end; page += kPageBytes) {
+    states.at(page)->store(static_cast<uint8_t>((closed ? kClosed : kOpen) |
+                                                (executable ? kExecutable : 0) | map.at(page)));
+  }
+  return closed;
+}
+
 }  // namespace
 
 bool FaultPages::open() {
@@ -266,24 +304,18 @@ void FaultPages::begin_look() {
 bool FaultPages::protect(uint64_t begin, uint64_t end, bool executable) {
   if (!states.make_room(begin, end)) return false;
   PageMap map;
-  for (uint64_t page = begin; page < end; page += kPageBytes) {
-    states.at(page)->store(
-        static_cast<uint8_t>(kClosed | (executable ? kExecutable : 0) | map.at(page)));
-  }
-  if (set_protection(begin, end, closed_protection(executable)) == 0) return map.valid();
-  for (uint64_t page = begin; page < end; page += kPageBytes) states.at(page)->store(kNotOurs);
-  return false;
+  return close_pages(begin, end, executable, map) && map.valid();
 }
 
 void FaultPages::release(uint64_t begin, uint64_t end, bool executable) {
   for (uint64_t page = begin; page < end; page += kPageBytes) {
     PageStates::State* byte = states.at(page);
-    if (byte == nullptr) continue;
-    const uint8_t state = byte->exchange(kNotOurs);
-    if ((state & kStateMask) == kNotOurs) continue;
+    if (byte == nullptr || (byte->load() & kStateMask) != kClosed) continue;
+    begin_change(*byte);
     // One by one: what is not mapped any more is left out.
     set_protection(page, page + kPageBytes,
                    open_protection(executable ? uint8_t{kExecutable} : uint8_t{0}));
+    set_state(*byte, kOpen);
   }
 }
 
@@ -296,16 +328,17 @@ bool FaultPages::look(uint64_t begin, uint64_t end, bool executable, uint32_t* r
     bool found = false;
     for (uint64_t page = from; page < to; page += kPageBytes) {
       PageStates::State& byte = *states.at(page);
-      if ((byte.load() & kStateMask) != kClosed) continue;
-      set_state(byte, kOpen);
-      found = true;
+      uint8_t state = byte.load();
+      if ((state & kStateMask) != kClosed) continue;
+      found |= byte.compare_exchange_strong(
+          state, static_cast<uint8_t>((state & ~kStateMask) | kOpen));
     }
     *replaced += found ? 1 : 0;
   });
   if (!known) return false;
   const auto changed = [&](uint64_t page) {
     PageStates::State& byte = *states.at(page);
-    while ((byte.load() & kStateMask) == kOpening) raw_syscall(SYS_sched_yield);
+    while ((byte.load() & kStateMask) == kChanging) raw_syscall(SYS_sched_yield);
     const uint8_t state = byte.load();
     return (state & kStateMask) != kClosed || (state & kThereMask) != map.at(page);
   };
@@ -316,13 +349,7 @@ bool FaultPages::look(uint64_t begin, uint64_t end, bool executable, uint32_t* r
     }
     uint64_t run_end = page + kPageBytes;
     while (run_end < end && changed(run_end)) run_end += kPageBytes;
-    for (uint64_t at = page; at < run_end; at += kPageBytes) {
-      states.at(at)->store(
-          static_cast<uint8_t>(kClosed | (executable ? kExecutable : 0) | map.at(at)));
-    }
-    if (set_protection(page, run_end, closed_protection(executable)) != 0) {
-      for (uint64_t at = page; at < run_end; at += kPageBytes) set_state(*states.at(at), kOpen);
-    }
+    close_pages(page, run_end, executable, map);
     visitor(PageRun{page, run_end, RunKind::kChanged});
     page = run_end;
   }
