@@ -23,6 +23,21 @@ uint64_t now_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+void copy_pages(const NamedRegion& region, uint64_t first, uint64_t count, char* to) {
+  alignas(64) char scratch[kPageBytes];
+  if (!region.has_all_of(first)) {
+    std::memcpy(to, region.page_contents(first, scratch), kPageBytes);
+    ++first, --count, to += kPageBytes;
+  }
+  if (count != 0 && !region.has_all_of(first + count - 1)) {
+    --count;
+    std::memcpy(to + count * kPageBytes, region.page_contents(first + count, scratch),
+                kPageBytes);
+  }
+  std::memcpy(to, reinterpret_cast<const char*>(region.first_page() + first * kPageBytes),
+              count * kPageBytes);
+}
+
 }  // namespace
 
 void NamedState::stage(const PageRun& run) {
@@ -57,7 +72,6 @@ void NamedState::stage_pages(NamedRegion& region, uint64_t first, uint64_t count
     std::fill(slots, slots + count, kZeroSlot);
     return;
   }
-  const char* from = reinterpret_cast<const char*>(region.first_page() + first * kPageBytes);
   for (uint64_t i = 0; i < count;) {
     const bool fresh = slots[i] == kNoSlot || slots[i] == kZeroSlot;
     uint64_t alike = 1;
@@ -69,7 +83,7 @@ void NamedState::stage_pages(NamedRegion& region, uint64_t first, uint64_t count
       const Slot slot = staging_.take(alike);
       for (uint64_t k = 0; k < alike; ++k) slots[i + k] = slot + static_cast<Slot>(k);
     }
-    std::memcpy(staging_.at(slots[i]), from + i * kPageBytes, alike * kPageBytes);
+    copy_pages(region, first + i, alike, staging_.at(slots[i]));
     i += alike;
   }
 }
@@ -91,10 +105,10 @@ void NamedState::begin_base() {
 
 void NamedState::note_digests() {
   if (!compares()) return;
+  alignas(64) char scratch[kPageBytes];
   for (const auto& [id, region] : regions_) {
     for (uint64_t page = 0; page < region->page_count(); ++page) {
-      page_differs(*region, page,
-                   reinterpret_cast<const char*>(region->first_page() + page * kPageBytes));
+      page_differs(*region, page, region->page_contents(page, scratch));
     }
   }
 }

@@ -30,14 +30,13 @@ int ImageChild::start(const Task* tasks, uint64_t count, Staging& staging) {
 }
 
 void ImageChild::run(const Task* tasks, uint64_t count, Staging& staging) {
+  alignas(64) char scratch[kPageBytes];
   for (uint64_t i = 0; i < count; ++i) {
     const Task& task = tasks[i];
     NamedRegion& region = *task.region;
     for (uint64_t page = task.first; page < task.first + task.count; ++page) {
       const char* from =
-          task.kind == RunKind::kChanged
-              ? reinterpret_cast<const char*>(region.first_page() + page * kPageBytes)
-              : nullptr;
+          task.kind == RunKind::kChanged ? region.page_contents(page, scratch) : nullptr;
       if (!page_differs(region, page, from)) continue;
       Slot& slot = region.slots[page];
       if (from == nullptr) {

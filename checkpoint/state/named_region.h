@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "checkpoint/state/mapped_array.h"
 #include "checkpoint/state/staging.h"
@@ -31,6 +32,21 @@ struct NamedRegion {
   uint64_t first_page() const { return address / kPageBytes * kPageBytes; }
   uint64_t page_end() const { return (end() + kPageBytes - 1) / kPageBytes * kPageBytes; }
   uint64_t page_count() const { return (page_end() - first_page()) / kPageBytes; }
+  // Whether all of the page is the region's: the first and the last may have a neighbour's bytes.
+  bool has_all_of(uint64_t index) const {
+    const uint64_t page = first_page() + index * kPageBytes;
+    return page >= address && page + kPageBytes <= end();
+  }
+  // The page, with zeros for a neighbour's bytes: in its place, or else in `scratch`, a page.
+  const char* page_contents(uint64_t index, char* scratch) const {
+    const uint64_t page = first_page() + index * kPageBytes;
+    if (has_all_of(index)) return reinterpret_cast<const char*>(page);
+    const uint64_t from = page > address ? page : address;
+    const uint64_t to = page + kPageBytes < end() ? page + kPageBytes : end();
+    std::memset(scratch, 0, kPageBytes);
+    std::memcpy(scratch + (from - page), reinterpret_cast<const char*>(from), to - from);
+    return scratch;
+  }
 };
 
 }  // namespace auxin::checkpoint

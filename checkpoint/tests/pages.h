@@ -31,7 +31,7 @@ class Pages {
 
  private:
   static void* next_place(uint64_t count) {
-    static std::atomic<uint64_t> next{uint64_t{1} << 44};
+    static std::atomic<uint64_t> next{uint64_t{3} << 44};
     return reinterpret_cast<void*>(next.fetch_add((count + 1024) * kPageBytes));
   }
   static char* map(void* where, uint64_t count, int flags) {
