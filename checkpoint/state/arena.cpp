@@ -55,10 +55,13 @@ Expected<std::unique_ptr<Arena>> Arena::create(uint64_t id, uint64_t size_bytes)
   if (size_bytes < 4096 || size_bytes > kPlaceBytes) {
     return failure(AUXIN_CHECKPOINT_WRONG_CALL, "an arena has 4 KiB to 64 GiB");
   }
-  void* const place = reinterpret_cast<void*>(kPlaces + id % kPlaceCount * kPlaceBytes);
+  [[maybe_unused]] void* const place =
+      reinterpret_cast<void*>(kPlaces + id % kPlaceCount * kPlaceBytes);
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  void* memory =
-      mmap(place, size_bytes, PROT_READ | PROT_WRITE, kFlags | MAP_FIXED_NOREPLACE, -1, 0);
+  void* memory = MAP_FAILED;
+#ifndef __SANITIZE_THREAD__  // which allows memory in places of its own choice only
+  memory = mmap(place, size_bytes, PROT_READ | PROT_WRITE, kFlags | MAP_FIXED_NOREPLACE, -1, 0);
+#endif
   if (memory == MAP_FAILED) {
     memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
   }
