@@ -16,7 +16,9 @@ if(TARGET auxin_structure)
   install(TARGETS auxin_structure RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/auxin)
 endif()
 
-install(TARGETS auxin-restore RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/auxin)
+if(TARGET auxin-restore)
+  install(TARGETS auxin-restore RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/auxin)
+endif()
 
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/maps/ DESTINATION ${CMAKE_INSTALL_DATADIR}/auxin/maps
         FILES_MATCHING PATTERN "*.toml")

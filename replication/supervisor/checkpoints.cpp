@@ -23,7 +23,8 @@ using checkpoint::SegmentHeader;
 using replication::ReplicaSlot;
 using replication::Role;
 
-constexpr int64_t kPatienceMs = 60'000;
+constexpr int64_t kPatienceMs = 60'000;          // for an image to be complete
+constexpr int64_t kFollowerPatienceMs = 10'000;  // for a replica that could take it
 constexpr uint64_t kKept = 2;   // the newest one may turn out to be no good
 
 // The header of a complete segment of this version; nothing: it is none.
@@ -130,6 +131,11 @@ std::optional<Checkpoints::News> Checkpoints::look(
     if (!asked && !due(now)) return {};
     replica_ = choose(runs);
     if (!asked && (replica_ < 0 || !obstacle_.empty())) return {};
+    if (replica_ < 0 && obstacle_.empty()) {  // who asks waits a while for a follower
+      if (!waits_since_ms_) waits_since_ms_ = now_ms;
+      if (now_ms - *waits_since_ms_ < kFollowerPatienceMs) return {};
+    }
+    waits_since_ms_.reset();
     last_ = now;
     return begin(now_ms);
   }

@@ -48,7 +48,7 @@ class Checkpoints {
   };
   // One step; what happened, for people. `runs`: by replica, whether it does.
   std::optional<News> look(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
-  bool busy() const { return number_ != 0; }
+  bool busy() const { return number_ != 0 || waits_since_ms_; }
 
   // What a replica can begin with now; nothing: there is none that the log reaches back to.
   std::optional<CheckpointSummary> usable() const;
@@ -78,6 +78,7 @@ class Checkpoints {
   int replica_ = -1;
   uint32_t incarnation_ = 0;
   int64_t deadline_ms_ = 0;
+  std::optional<int64_t> waits_since_ms_;  // somebody asked, and no follower is close
   std::optional<Measure> last_;  // when one was last tried, or this supervisor began
   std::string last_fault_;       // told once, not every time
 };

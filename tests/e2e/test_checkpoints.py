@@ -145,7 +145,7 @@ class PoolCheckpointTest(CheckpointCase):
     server_options = ("-ORBthreadPerConnectionPolicy", "0")
 
     def test_a_pool_is_restored_under_load(self):
-        self.rejoin_campaign("mixed")
+        self.rejoin_campaign("mixed", rate_per_s=1500)
 
 
 class SmallLogTest(CheckpointCase):
