@@ -134,9 +134,11 @@ class CheckpointTest(CheckpointCase):
         image.write_bytes(content)
         follower = self.group.followers()[0]
         processes.kill(follower["pid"])
-        self.group.await_all_ready()
+        processes.await_true(
+            lambda: "did not come to life from checkpoint 1" in self.group.errors(), 20,
+            f"it is not restored; {self.group.account()}")
         self.assertIn("damaged image", self.group.errors() + self.group.output())
-        self.assertIn("did not come to life from checkpoint 1", self.group.errors())
+        self.group.await_all_ready()
         self.assert_agreement()
 
 
