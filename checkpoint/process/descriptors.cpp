@@ -117,12 +117,12 @@ bool Descriptors::prepare() {
 
 // --- what there is ---
 
-void Descriptors::read() {
+void Descriptors::read(bool (*ours)(int fd)) {
   count_ = text_size_bytes_ = 0;
   NumberedEntries entries;
   if (!entries.open("/proc/self/fd")) return;
   for (int fd; (fd = entries.next()) >= 0 && count_ < kMaxDescriptors;) {
-    if (fd == entries.descriptor()) continue;
+    if (fd == entries.descriptor() || ours(fd)) continue;
     read_one(fd);
     find_original(count_ - 1);
   }

@@ -46,7 +46,8 @@ struct SavedDescriptor {
 class Descriptors {
  public:
   bool prepare();             // maps the tables, which are part of the image
-  void read();                // at the stop
+  // At the stop. `ours`: the saver's own, no part of the image.
+  void read(bool (*ours)(int fd));
   // In the restored process. `claimed`: the owner's, asked first for each: true if it has put
   // something under the number. Null: nobody's.
   void make_again(bool (*claim)(const SavedDescriptor&));

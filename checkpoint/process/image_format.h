@@ -2,12 +2,13 @@
 //
 // The segments of a process image, as the saver writes and auxin-restore reads them.
 //
-//   SegmentHeader │ regions │ files │ strings │ runs │ pages, page-aligned │ CommitRecord
+//   pages, page-aligned │ SegmentHeader │ regions │ files │ runs │ strings │ CommitRecord
 //
 // An image is a chain: a base (sequence 0) and deltas, each in a file of its own. Every segment
 // tells the whole address space (all regions), and the contents of the pages that changed since the
-// one before. A region is `since` the segment in which it was first seen as it is: pages of older
-// segments at its addresses belonged to something else.
+// one before. Runs are in the order in which they were written: a page may come several times, as
+// it is copied while the process runs, and the last one holds. What was mapped anew is told whole,
+// absent pages too, so nothing of an older segment shows through.
 //
 // All numbers little-endian. Plain data: used by a program without libc.
 #pragma once
@@ -17,7 +18,7 @@
 namespace auxin::checkpoint {
 
 inline constexpr uint64_t kPageSizeBytes = 4096;
-inline constexpr uint32_t kImageVersion = 1;
+inline constexpr uint32_t kImageVersion = 2;
 inline constexpr char kImageMagic[8] = {'A', 'U', 'X', 'I', 'M', 'A', 'G', 'E'};
 inline constexpr uint32_t kMaxImageRegions = 1u << 16;
 inline constexpr uint32_t kMaxImageFiles = 1u << 12;
@@ -46,7 +47,6 @@ struct ImageRegion {
   uint32_t grows_down;        // 1: a stack
   uint32_t file;              // index, for kFile and kSharedFile
   uint64_t file_offset;
-  uint64_t since;             // sequence number of a segment
 };
 
 struct ImageFile {
@@ -59,7 +59,7 @@ struct ImageFile {
 struct ImageRun {
   uint64_t address;
   uint32_t page_count;
-  uint32_t empty;             // 1: without contents, the pages were given back
+  uint32_t empty;             // 1: without contents: zeros, or what the file says
   uint64_t data_offset;       // in the segment's file
 };
 
@@ -90,20 +90,22 @@ struct SegmentHeader {
   char program[256];                  // path of the binary, for people
   char library_version[32];           // of libauxin
   uint32_t region_count, file_count, run_count, strings_size_bytes;
-  uint64_t regions_offset, files_offset, strings_offset, runs_offset, pages_offset;
+  uint64_t header_offset;             // of this header; the pages are before it
+  uint64_t regions_offset, files_offset, runs_offset, strings_offset;
   uint64_t commit_offset;             // its record; the segment ends behind it
   uint32_t thread_count, descriptor_count;  // for people
   ImageBinding binding;
   ImageProcess process;
 };
 
-// Written last. Without it, or with another digest, the segment does not exist.
+// Written last, at the segment's end. Without it, or with another digest, the segment does not exist.
 struct CommitRecord {
   char magic[8];                      // "AUXCOMIT"
   uint64_t image_id;
   uint64_t sequence;
-  uint64_t tables_digest;             // XXH3 of everything before pages_offset
-  uint64_t pages_digest;              // XXH3 of pages_offset .. commit_offset
+  uint64_t header_offset;
+  uint64_t pages_digest;              // XXH3 of everything before header_offset
+  uint64_t tables_digest;             // XXH3 of header_offset .. this record
   uint64_t digest;                    // XXH3 of this record before it
 };
 inline constexpr char kCommitMagic[8] = {'A', 'U', 'X', 'C', 'O', 'M', 'I', 'T'};

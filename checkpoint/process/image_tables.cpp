@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/process/image_tables.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +26,6 @@ bool map_table(T** table, size_t count, ImageTables* tables) {
   tables->leave_empty(begin, begin + count * sizeof(T));
   return true;
 }
-
-constexpr uint32_t kCopiedWhole = ~0u;  // in ImageRegion::file of memory
 
 bool ends_with(const char* text, const char* end) {
   const size_t length = strlen(text), end_length = strlen(end);
@@ -136,72 +135,80 @@ bool ImageTables::add(const MappedRange& range) {
 const char* ImageTables::fill(ImageProcess* process) {
   process_ = process;
   problem_ = nullptr;
-  region_count_ = file_count_ = run_count_ = strings_size_bytes_ = 0;
-  page_count_ = 0;
+  region_count_ = file_count_ = strings_size_bytes_ = 0;
   const bool good = for_each_mapped_range(
       [](const MappedRange& range, void* self) {
         return static_cast<ImageTables*>(self)->add(range);
       },
       this);
   if (!good) return problem_ != nullptr ? problem_ : "/proc/self/maps can't be read";
-  if (!add_runs()) return problem_ != nullptr ? problem_ : "/proc/self/pagemap can't be read";
+  memset(strings_ + strings_size_bytes_, 0, 8);  // what the file is aligned with
   return nullptr;
 }
 
-bool ImageTables::add_runs() {
-  for (uint32_t i = 0; i < region_count_; ++i) {
-    const ImageRegion& region = regions_[i];
-    if (region.kind == ImageRegion::kOutside || region.kind == ImageRegion::kSharedFile) continue;
-    if (region.kind == ImageRegion::kMemory && region.file == kCopiedWhole) {
-      add_run(region.begin, (region.end - region.begin) / kPageSizeBytes);
-      continue;
+bool ImageTables::add_run(uint64_t address, uint64_t page_count, uint64_t data_offset) {
+  if (run_count_ == kMaxImageRuns) return false;
+  if (run_count_ > 0) {
+    ImageRun& last = runs_[run_count_ - 1];
+    const uint64_t size = uint64_t{last.page_count} * kPageSizeBytes;
+    if (last.empty == 0 && last.address + size == address &&
+        last.data_offset + size == data_offset && last.page_count + page_count < UINT32_MAX) {
+      last.page_count += static_cast<uint32_t>(page_count);
+      return true;
     }
-    if (!add_runs_of(region.begin, region.end, region.kind == ImageRegion::kFile)) return false;
   }
+  runs_[run_count_++] = {address, static_cast<uint32_t>(page_count), 0, data_offset};
   return true;
 }
 
-void ImageTables::add_run(uint64_t address, uint64_t page_count) {
-  if (run_count_ == kMaxImageRuns) {
-    problem_ = "its memory is in too many pieces";
-    return;
-  }
-  runs_[run_count_++] = {address, static_cast<uint32_t>(page_count), 0, 0};
-  page_count_ += page_count;
+bool ImageTables::add_empty_run(uint64_t address, uint64_t page_count) {
+  if (run_count_ == kMaxImageRuns) return false;
+  runs_[run_count_++] = {address, static_cast<uint32_t>(page_count), 1, 0};
+  return true;
 }
 
-// The kernel may have joined a range without contents with a neighbour that has some.
-bool ImageTables::add_runs_of(uint64_t begin, uint64_t end, bool of_file) {
-  for (int i = 0; i < empty_count_; ++i) {
-    const Range& empty = empty_[i];
-    if (begin >= empty.end || end <= empty.begin) continue;
-    return (begin >= empty.begin || add_runs_of(begin, empty.begin, of_file)) &&
-           (end <= empty.end || add_runs_of(empty.end, end, of_file));
-  }
-  const bool read = for_each_private_run(
-      begin, end, of_file,
-      [](uint64_t address, uint64_t page_count, void* context) {
-        static_cast<ImageTables*>(context)->add_run(address, page_count);
-      },
-      this);
-  return read && problem_ == nullptr;
-}
-
-bool ImageTables::readable(const ImageRun& run) const {
+long ImageTables::copy_memory(void* to, uint64_t address, uint64_t size_bytes) const {
   uint32_t low = 0, high = region_count_;
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
-    if (regions_[middle].end <= run.address) low = middle + 1;
+    if (regions_[middle].end <= address) low = middle + 1;
     else high = middle;
   }
-  return low < region_count_ && (regions_[low].protection & PROT_READ) != 0;
+  if (low < region_count_ && (regions_[low].protection & PROT_READ) != 0 &&
+      regions_[low].end - address >= size_bytes) {
+    memcpy(to, reinterpret_cast<const void*>(address), size_bytes);
+    return 0;
+  }
+  const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/proc/self/mem"),
+                              O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fd;
+  const long got = raw_syscall(SYS_pread64, fd, reinterpret_cast<long>(to),
+                               static_cast<long>(size_bytes), static_cast<long>(address));
+  raw_syscall(SYS_close, fd);
+  return got == static_cast<long>(size_bytes) ? 0 : -EFAULT;
 }
 
-void ImageTables::place_runs(uint64_t pages_offset) {
-  for (uint32_t i = 0; i < run_count_; ++i) {
-    runs_[i].data_offset = pages_offset;
-    pages_offset += uint64_t{runs_[i].page_count} * kPageSizeBytes;
+void ImageTables::for_each_part(void (*visit)(uint64_t, uint64_t, const ImageRegion&, void*),
+                                void* context) const {
+  for (uint32_t i = 0; i < region_count_; ++i) {
+    const ImageRegion& region = regions_[i];
+    if (region.kind == ImageRegion::kMemory || region.kind == ImageRegion::kFile)
+      visit_part(region.begin, region.end, region, visit, context);
   }
+}
+
+// The kernel may have joined a range without contents with a neighbour that has some.
+void ImageTables::visit_part(uint64_t begin, uint64_t end, const ImageRegion& region,
+                             void (*visit)(uint64_t, uint64_t, const ImageRegion&, void*),
+                             void* context) const {
+  for (int i = 0; i < empty_count_; ++i) {
+    const Range& empty = empty_[i];
+    if (begin >= empty.end || end <= empty.begin) continue;
+    if (begin < empty.begin) visit_part(begin, empty.begin, region, visit, context);
+    if (end > empty.end) visit_part(empty.end, end, region, visit, context);
+    return;
+  }
+  visit(begin, end, region, context);
 }
 
 }  // namespace auxin::checkpoint

@@ -13,6 +13,9 @@
 
 namespace auxin::checkpoint {
 
+// In ImageRegion::file of memory whose file can't be mapped again: all of it is in the runs.
+inline constexpr uint32_t kCopiedWhole = ~0u;
+
 class ImageTables {
  public:
   // Maps them; false: no memory. Called once, before threads are stopped.
@@ -34,11 +37,17 @@ class ImageTables {
   uint32_t file_count() const { return file_count_; }
   uint32_t run_count() const { return run_count_; }
   uint32_t strings_size_bytes() const { return strings_size_bytes_; }
-  uint64_t page_count() const { return page_count_; }
-  bool readable(const ImageRun& run) const;
+  // Runs of the segment that is being made. False: the table is full.
+  void forget_runs() { run_count_ = 0; }
+  bool add_run(uint64_t address, uint64_t page_count, uint64_t data_offset);
+  bool add_empty_run(uint64_t address, uint64_t page_count);
 
-  // Gives every run its place in the file.
-  void place_runs(uint64_t pages_offset);
+  // Memory of a region as it is now, also where it is protected. 0 or -errno.
+  long copy_memory(void* to, uint64_t address, uint64_t size_bytes) const;
+
+  // Visits the parts of regions whose contents belong to the image, in order of address.
+  void for_each_part(void (*visit)(uint64_t begin, uint64_t end, const ImageRegion&, void*),
+                     void* context) const;
 
  private:
   struct Range { uint64_t begin, end; };
@@ -47,16 +56,15 @@ class ImageTables {
   bool add(const struct MappedRange& range);
   bool add_file(const char* path, bool writable, uint32_t* index);
   bool among(const Range* ranges, int count, uint64_t begin, uint64_t end) const;
-  bool add_runs();
-  void add_run(uint64_t address, uint64_t page_count);
-  bool add_runs_of(uint64_t begin, uint64_t end, bool of_file);
+  void visit_part(uint64_t begin, uint64_t end, const ImageRegion& region,
+                  void (*visit)(uint64_t, uint64_t, const ImageRegion&, void*),
+                  void* context) const;
 
   ImageRegion* regions_ = nullptr;
   ImageFile* files_ = nullptr;
   char* strings_ = nullptr;
   ImageRun* runs_ = nullptr;
   uint32_t region_count_ = 0, file_count_ = 0, run_count_ = 0, strings_size_bytes_ = 0;
-  uint64_t page_count_ = 0;
   Range outside_[kMaxRanges] = {}, empty_[kMaxRanges] = {};
   int outside_count_ = 0, empty_count_ = 0;
   ImageProcess* process_ = nullptr;

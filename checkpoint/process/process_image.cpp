@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "checkpoint/process/digest.h"
+#include "checkpoint/process/image_pages.h"
 #include "checkpoint/process/image_tables.h"
 #include "checkpoint/process/kernel_state.h"
 #include "checkpoint/process/proc_files.h"
@@ -37,6 +38,17 @@ constinit Kept kept{};
 constinit ImageTables tables{};
 constinit SegmentFile file{};
 constinit SegmentHeader header{};
+constinit ImagePages pages{};
+
+// The image whose next segment would be a delta.
+struct Chain {
+  uint64_t image_id = 0, last_digest = 0;
+  uint64_t length = 0;   // segments so far; 0: the next one is a base
+};
+constinit Chain chain{};
+
+constexpr int kMostRounds = 4;
+constexpr uint64_t kLittleBytes = 256 * 1024;  // copied in the stop in a tenth of a millisecond
 
 uint64_t now_ns(clockid_t clock) {
   timespec now;
@@ -97,7 +109,7 @@ const char* describe() {
   process = ImageProcess{};
   if (!read_memory_map(&process)) return "/proc/self/stat or auxv can't be read";
   read_kernel_state(&kept.kernel);
-  kept.descriptors.read();
+  kept.descriptors.read([](int fd) { return pages.owns(fd) || file.owns(fd); });
   if (const char* problem = tables.fill(&process)) return problem;
   if (const char* problem = kept.descriptors.problem()) return problem;
   const ParkedThread* main = find_main_thread(kept.saver);
@@ -108,9 +120,12 @@ const char* describe() {
   memcpy(header.magic, kImageMagic, sizeof header.magic);
   header.version = kImageVersion;
   header.header_size_bytes = sizeof header;
-  raw_syscall(SYS_getrandom, reinterpret_cast<long>(&header.image_id), sizeof header.image_id, 0);
-  header.sequence = 0;
-  header.previous_digest = 0;
+  header.image_id = chain.image_id;
+  if (chain.length == 0)
+    raw_syscall(SYS_getrandom, reinterpret_cast<long>(&header.image_id), sizeof header.image_id,
+                0);
+  header.sequence = chain.length;
+  header.previous_digest = chain.last_digest;
   header.made_realtime_ns = now_ns(CLOCK_REALTIME);
   memset(header.program, 0, sizeof header.program);
   raw_syscall(SYS_readlink, reinterpret_cast<long>("/proc/self/exe"),
@@ -128,19 +143,71 @@ void write_failed(SaveResult* result, const char* path, long error) {
   result->outcome = SaveOutcome::kFailed;
 }
 
+// Everything but what needs the stop; threads run. False: it failed, and result says why.
+bool copy_ahead(const SaveOptions& options, SaveResult* result) {
+  long error = file.create(options.path);
+  if (error == 0 && pages.tracks()) {
+    if (chain.length == 0) error = pages.copy_found(tables, file);
+    for (int round = 0; round < kMostRounds && error == 0; ++round) {
+      if (const char* problem = tables.fill(&header.process)) {
+        say(result, SaveOutcome::kRefused, "%s", problem);
+        file.abandon();
+        return false;
+      }
+      uint64_t bytes = 0;
+      error = pages.copy_changed(tables, file, &bytes);
+      if (bytes < kLittleBytes) break;
+    }
+  }
+  if (error == 0) return true;
+  file.abandon();
+  write_failed(result, options.path, error);
+  return false;
+}
+
+// A base begins with a short stop: what pages there are, and from when on changes are told.
+bool begin_base(const SaveOptions& options, SaveResult* result) {
+  chain = Chain{};
+  if (!pages.tracks()) return true;
+  if (!stop(options, result)) return false;
+  header.process = ImageProcess{};
+  const char* problem = tables.fill(&header.process);
+  const long error = problem == nullptr ? pages.begin_base(tables) : 0;
+  resume_threads();
+  if (problem != nullptr) say(result, SaveOutcome::kRefused, "%s", problem);
+  else if (error != 0) say(result, SaveOutcome::kFailed, "%spages can't be found: error %ld", "",
+                           -error);
+  return problem == nullptr && error == 0;
+}
+
 [[gnu::noinline]] void save_stopped(const SaveOptions& options, SaveResult* result) {
   if (const char* problem = describe()) {
     say(result, SaveOutcome::kRefused, "%s", problem);
     return;
   }
-  long error = file.create(options.path);
-  if (error == 0) error = file.write_contents(header, tables);
-  if (error != 0) {
-    file.abandon();
-    write_failed(result, options.path, error);
+  const long error = pages.tracks() ? pages.stage_rest(tables) : pages.copy_all(tables, file);
+  if (error != 0) write_failed(result, options.path, error);
+  else result->outcome = SaveOutcome::kSaved;
+}
+
+// Threads run again: what was staged, the tables, the commit record.
+void finish(const SaveOptions& options, SaveResult* result) {
+  long error = 0;
+  if (result->outcome == SaveOutcome::kSaved && pages.tracks())
+    error = pages.copy_staged(tables, file);
+  if (result->outcome == SaveOutcome::kSaved && error == 0) {
+    error = file.commit(header, tables, options.sync);
+    result->size_bytes = file.size_bytes();
+    result->sequence = header.sequence;
   } else {
-    result->outcome = SaveOutcome::kSaved;
+    file.abandon();
   }
+  if (error != 0) write_failed(result, options.path, error);
+  if (result->outcome != SaveOutcome::kSaved) {
+    chain = Chain{};  // what was told is in no segment: the next one is a base
+    return;
+  }
+  chain = {header.image_id, file.digest(), chain.length + 1};
 }
 
 // In the new process, on the saver's thread: all others are still to be made.
@@ -167,32 +234,35 @@ SaveResult save_process(const SaveOptions& options) {
   static SaveResult result;   // not on the stack: valid on both returns
   static uint64_t mask, begin_ns;
   result = SaveResult{};
-  if (!tables.prepare() || !file.prepare(&tables) || !kept.descriptors.prepare()) {
+  if (!tables.prepare() || !file.prepare(&tables) || !pages.prepare(&tables, options.method) ||
+      !kept.descriptors.prepare()) {
     say(&result, SaveOutcome::kFailed, "%s", "no memory for the image's tables");
     return result;
   }
   const uint64_t all = ~0ull;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
               reinterpret_cast<long>(&mask), 8);
-  begin_ns = now_ns(CLOCK_MONOTONIC);
-  if (stop(options, &result)) {
-    describe_own_thread(kept.saver);
-    set_restart(&kept.saver, &kept.restorer, kept.hooks.thread_arrived);
-    if (auxin_save_context(&kept.saver.context) == 0) {
-      save_stopped(options, &result);
-      resume_threads();
-    } else {
-      result.outcome = SaveOutcome::kRestored;
-      make_the_rest_again();
+  tables.forget_runs();
+  if ((chain.length != 0 && !options.base && pages.tracks()) || begin_base(options, &result)) {
+    if (copy_ahead(options, &result)) {
+      begin_ns = now_ns(CLOCK_MONOTONIC);
+      if (stop(options, &result)) {
+        describe_own_thread(kept.saver);
+        set_restart(&kept.saver, &kept.restorer, kept.hooks.thread_arrived);
+        if (auxin_save_context(&kept.saver.context) == 0) {
+          save_stopped(options, &result);
+          resume_threads();
+        } else {
+          result.outcome = SaveOutcome::kRestored;
+          chain = Chain{};
+          make_the_rest_again();
+        }
+        result.pause_ns = now_ns(CLOCK_MONOTONIC) - begin_ns;
+      }
+      if (result.outcome != SaveOutcome::kRestored) finish(options, &result);
     }
-    result.pause_ns = now_ns(CLOCK_MONOTONIC) - begin_ns;
   }
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&mask), 0, 8);
-  if (result.outcome == SaveOutcome::kSaved) {
-    const long error = file.commit(header, options.sync);
-    if (error != 0) write_failed(&result, options.path, error);
-    result.size_bytes = file.size_bytes();
-  }
   return result;
 }
 

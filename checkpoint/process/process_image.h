@@ -19,6 +19,7 @@
 #include "checkpoint/process/descriptors.h"
 #include "checkpoint/process/image_format.h"
 #include "checkpoint/process/parked_thread.h"
+#include "checkpoint/tracking/tracking_method.h"
 
 namespace auxin::checkpoint {
 
@@ -42,6 +43,8 @@ struct SaveOptions {
   // `*reason` is a sentence's end.
   AtStop (*stopped)(uint64_t* log_position, const char** reason) = nullptr;
   uint64_t patience_ns = 2'000'000'000;  // for threads to stop
+  bool base = true;                    // false: what changed since the last segment, if there is one
+  TrackingMethod method = TrackingMethod::kAutomatic;  // of the process's first save; then it stays
   bool sync = true;                    // on the disk before save_process returns
 };
 
@@ -50,6 +53,7 @@ struct SaveResult {
   char message[384] = "";
   uint64_t pause_ns = 0;               // from the first signal until all threads went on
   uint64_t size_bytes = 0;
+  uint64_t sequence = 0;               // of the segment in its image; 0: a base
   uint32_t thread_count = 0;
 };
 

@@ -34,14 +34,15 @@ std::optional<SegmentHeader> read_header(const std::string& path, uint64_t* size
   if (!file.valid() || fstat(file.get(), &about) != 0) return {};
   SegmentHeader header;
   CommitRecord commit;
-  if (pread(file.get(), &header, sizeof header, 0) != sizeof header ||
-      memcmp(header.magic, checkpoint::kImageMagic, sizeof header.magic) != 0 ||
-      header.version != checkpoint::kImageVersion ||
-      header.commit_offset + sizeof commit != static_cast<uint64_t>(about.st_size) ||
-      pread(file.get(), &commit, sizeof commit, static_cast<off_t>(header.commit_offset)) !=
-          sizeof commit ||
+  const auto read_at = [&](void* to, size_t size, off_t offset) {
+    return offset >= 0 && pread(file.get(), to, size, offset) == static_cast<ssize_t>(size);
+  };
+  const auto commit_size = static_cast<off_t>(sizeof commit);
+  if (!read_at(&commit, sizeof commit, about.st_size - commit_size) ||
       memcmp(commit.magic, checkpoint::kCommitMagic, sizeof commit.magic) != 0 ||
-      commit.image_id != header.image_id)
+      !read_at(&header, sizeof header, static_cast<off_t>(commit.header_offset)) ||
+      memcmp(header.magic, checkpoint::kImageMagic, sizeof header.magic) != 0 ||
+      header.version != checkpoint::kImageVersion || commit.image_id != header.image_id)
     return {};
   *size_bytes = static_cast<uint64_t>(about.st_size);
   header.program[sizeof header.program - 1] = '\0';

@@ -20,14 +20,14 @@ GENERATIONS = 200 if paths.LONG else 12
 class Subject:
     """One process after the other, each restored from the image of the one before."""
 
-    def __init__(self, test, threads=9, megabytes=4):
+    def __init__(self, test, threads=9, megabytes=4, deltas=False):
         self.test = test
         self.directory = paths.scratch_dir()
         self.errors = open(self.directory / "errors", "w+")
         test.addCleanup(self.destroy)
         self.round = 0
         self.process = self.start([paths.program("image_subject"), self.directory, threads,
-                                   megabytes])
+                                   megabytes, *(["deltas"] if deltas else [])])
 
     def start(self, words):
         return subprocess.Popen([str(word) for word in words], stderr=self.errors,
@@ -54,8 +54,8 @@ class Subject:
         self.process.kill()
         self.process.wait()
 
-    def restore(self, image):
-        self.process = self.start([paths.program("auxin-restore"), image])
+    def restore(self, *segments):
+        self.process = self.start([paths.program("auxin-restore"), *segments])
         self.await_file(f"restored.{self.round - 1}")
 
     def destroy(self):
@@ -75,6 +75,32 @@ class ProcessImageTest(unittest.TestCase):
             subject.restore(image)
             image.unlink()
         self.assertEqual(subject.said(), "")
+
+    def test_bases_and_deltas_of_memory_that_is_mapped_anew_all_the_time(self):
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        print(f"seed {seed}")
+        subject = Subject(self, threads=7, megabytes=8, deltas=True)
+        for _ in range(GENERATIONS):
+            segments = [subject.save() for _ in range(chance.randrange(1, 9))]
+            subject.kill()
+            subject.restore(*segments)
+            for segment in segments:
+                segment.unlink()
+        self.assertEqual(subject.said(), "", f"seed {seed}")
+
+    def test_a_chain_with_a_segment_missing_or_twice_is_refused(self):
+        subject = Subject(self, megabytes=1, deltas=True)
+        base, second, third = (subject.save() for _ in range(3))
+        subject.kill()
+        self.refused([second], 2, "not the first segment")
+        self.refused([base, third], 2, "does not follow")
+        self.refused([base, second, second], 2, "does not follow")
+        self.refused([base, third, second], 2, "does not follow")
+        other = Subject(self, megabytes=1, deltas=True)
+        other.save()
+        self.refused([base, other.save()], 2, "does not follow")
+        subject.restore(base, second, third)
 
     def test_a_copy_lives_beside_its_donor(self):
         subject = Subject(self)
@@ -113,9 +139,9 @@ class ProcessImageTest(unittest.TestCase):
         subject.restore(image)
         self.assertEqual(shown(), before)
 
-    def refused(self, image, status, *words):
-        done = subprocess.run([paths.program("auxin-restore"), str(image)], capture_output=True,
-                              text=True, timeout=20)
+    def refused(self, segments, status, *words):
+        done = subprocess.run([paths.program("auxin-restore"), *map(str, segments)],
+                              capture_output=True, text=True, timeout=20)
         self.assertEqual(done.returncode, status, done.stderr)
         for word in words:
             self.assertIn(word, done.stderr)
@@ -155,11 +181,11 @@ class ProcessImageTest(unittest.TestCase):
         image = subject.save()
         self.assertEqual(image.stat().st_mode & 0o777, 0o600)
         image.chmod(0o620)
-        self.refused(image, 2, "not writable by anybody else")
+        self.refused([image], 2, "not writable by anybody else")
 
     def test_no_image(self):
-        self.refused("/nowhere/image", 2, "/nowhere/image", "can't be opened")
-        self.refused("/etc/hostname", 1, "cut short")
+        self.refused(["/nowhere/image"], 2, "/nowhere/image", "can't be opened")
+        self.refused(["/etc/hostname"], 1, "cut short")
 
     def test_an_image_of_a_binary_that_was_replaced(self):
         subject = Subject.__new__(Subject)
@@ -177,7 +203,7 @@ class ProcessImageTest(unittest.TestCase):
         self.assertGreater(note, 0, "a build-id")
         content[note + 16] ^= 1
         binary.write_bytes(content)
-        self.refused(image, 2, str(binary), "replaced")
+        self.refused([image], 2, str(binary), "replaced")
 
     def test_a_full_disk_leaves_the_process_and_no_image(self):
         # A tmpfs of its own, in a mount namespace that ends with the test's shell.

@@ -74,6 +74,17 @@ void read_exactly(const Segment& segment, uint64_t to, uint64_t size, uint64_t o
   }
 }
 
+// The first region that ends behind `address`.
+uint32_t region_at(const Segment& last, uint64_t address) {
+  uint32_t low = 0, high = last.header->region_count;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (last.regions[middle].end <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 int open_mapped(const Segment& last, const ImageRegion& region) {
   const ImageFile& file = last.files[region.file];
   const bool writes = region.kind == ImageRegion::kSharedFile && file.writable != 0;
@@ -139,13 +150,11 @@ void map_regions(const Segment& last) {
 
 void fill_from(const Segment& segment, const Segment& last) {
   XXH3_64bits_reset(&digest_state);
-  uint32_t at = 0;
   for (uint32_t i = 0; i < segment.header->run_count; ++i) {
     const ImageRun& run = segment.runs[i];
     const uint64_t run_end = run.address + uint64_t{run.page_count} * kPageSizeBytes;
     for (uint64_t address = run.address; address < run_end;) {
-      while (at > 0 && last.regions[at - 1].end > address) --at;
-      while (at < last.header->region_count && last.regions[at].end <= address) ++at;
+      const uint32_t at = region_at(last, address);
       // The part up to the region's end, or up to the next region.
       const bool inside = at < last.header->region_count && last.regions[at].begin <= address;
       uint64_t end_of_part = run_end;
@@ -153,8 +162,7 @@ void fill_from(const Segment& segment, const Segment& last) {
         const uint64_t border = inside ? last.regions[at].end : last.regions[at].begin;
         if (border < end_of_part) end_of_part = border;
       }
-      const bool wanted = inside && last.regions[at].kind <= ImageRegion::kFile &&
-                          last.regions[at].since <= segment.header->sequence;
+      const bool wanted = inside && last.regions[at].kind <= ImageRegion::kFile;
       if (run.empty != 0) {
         if (wanted)
           raw_syscall(SYS_madvise, static_cast<long>(address),

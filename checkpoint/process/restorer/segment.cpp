@@ -35,26 +35,36 @@ bool fits(uint64_t offset, uint64_t count, uint64_t size, uint64_t limit) {
   return offset <= limit && count <= (limit - offset) / size;
 }
 
+// The commit record is at the very end: a file that was cut short has none.
+void check_end(const Segment& segment, uint64_t commit_offset) {
+  const CommitRecord& c = *segment.commit;
+  if (commit_offset % 8 != 0 ||
+      memcmp(c.magic, checkpoint::kCommitMagic, sizeof c.magic) != 0 ||
+      c.digest != checkpoint::digest(&c, offsetof(CommitRecord, digest)))
+    damaged(segment, "it is cut short, or was never finished");
+  if (!aligned(c.header_offset) || c.header_offset > commit_offset ||
+      commit_offset - c.header_offset < sizeof(SegmentHeader))
+    damaged(segment, "its commit record makes no sense");
+}
+
 void check_header(const Segment& segment, uint64_t file_size) {
   const SegmentHeader& h = *segment.header;
   if (memcmp(h.magic, checkpoint::kImageMagic, sizeof h.magic) != 0)
     damaged(segment, "it does not begin like one");
   if (h.version != checkpoint::kImageVersion || h.header_size_bytes != sizeof h)
     refused(segment, "the image was made by another version of Auxin");
-  if (h.commit_offset > file_size || file_size - h.commit_offset != sizeof(CommitRecord) ||
-      !aligned(h.pages_offset) || !aligned(h.commit_offset) || h.pages_offset > h.commit_offset)
+  const uint64_t header_offset = segment.commit->header_offset;
+  if (h.header_offset != header_offset || h.commit_offset < header_offset + sizeof h ||
+      file_size - h.commit_offset != sizeof(CommitRecord))
     damaged(segment, "it is cut short, or was never finished");
 }
 
 void check_commit(const Segment& segment) {
   const SegmentHeader& h = *segment.header;
   const CommitRecord& c = *segment.commit;
-  if (memcmp(c.magic, checkpoint::kCommitMagic, sizeof c.magic) != 0 ||
-      c.digest != checkpoint::digest(&c, offsetof(CommitRecord, digest)))
-    damaged(segment, "its commit record is missing or has changed");
   if (c.image_id != h.image_id || c.sequence != h.sequence)
     damaged(segment, "its commit record belongs to another segment");
-  if (c.tables_digest != checkpoint::digest(segment.header, h.pages_offset))
+  if (c.tables_digest != checkpoint::digest(segment.header, h.commit_offset - h.header_offset))
     damaged(segment, "its tables have changed since it was written");
 }
 
@@ -62,10 +72,12 @@ void check_tables(const Segment& segment) {
   const SegmentHeader& h = *segment.header;
   if (h.region_count > checkpoint::kMaxImageRegions || h.file_count > checkpoint::kMaxImageFiles ||
       h.run_count > checkpoint::kMaxImageRuns ||
-      !fits(h.regions_offset, h.region_count, sizeof(ImageRegion), h.pages_offset) ||
-      !fits(h.files_offset, h.file_count, sizeof(ImageFile), h.pages_offset) ||
-      !fits(h.runs_offset, h.run_count, sizeof(ImageRun), h.pages_offset) ||
-      !fits(h.strings_offset, h.strings_size_bytes, 1, h.pages_offset) ||
+      !fits(h.regions_offset, h.region_count, sizeof(ImageRegion), h.commit_offset) ||
+      !fits(h.files_offset, h.file_count, sizeof(ImageFile), h.commit_offset) ||
+      !fits(h.runs_offset, h.run_count, sizeof(ImageRun), h.commit_offset) ||
+      !fits(h.strings_offset, h.strings_size_bytes, 1, h.commit_offset) ||
+      h.regions_offset < h.header_offset || h.files_offset < h.header_offset ||
+      h.runs_offset < h.header_offset || h.strings_offset < h.header_offset ||
       h.regions_offset % 8 != 0 || h.files_offset % 8 != 0 || h.runs_offset % 8 != 0 ||
       h.region_count == 0)
     damaged(segment, "its tables lie outside it");
@@ -88,31 +100,30 @@ void check_regions(const Segment& segment) {
     const bool of_file =
         region.kind == ImageRegion::kFile || region.kind == ImageRegion::kSharedFile;
     if (region.kind > ImageRegion::kOutside || (of_file && region.file >= h.file_count) ||
-        (region.protection & ~7u) != 0 || region.since > h.sequence || !aligned(region.file_offset))
+        (region.protection & ~7u) != 0 || !aligned(region.file_offset))
       damaged(segment, "a region is described wrongly");
     if (region.begin < kOwnEnd && region.end > kOwnBegin)
       refused(segment, "the process had memory where auxin-restore lies");
   }
 }
 
+// Contents lie in the file one behind the other, in the order of the runs. Where they belong, and
+// whether to the memory at all, is looked at when they are put there.
 void check_runs(const Segment& segment) {
   const SegmentHeader& h = *segment.header;
-  uint32_t at = 0;
-  uint64_t data = h.pages_offset;
+  uint64_t data = 0;
   for (uint32_t i = 0; i < h.run_count; ++i) {
     const ImageRun& run = segment.runs[i];
-    while (at < h.region_count && segment.regions[at].end <= run.address) ++at;
     const uint64_t size = uint64_t{run.page_count} * kPageSizeBytes;
-    if (at == h.region_count || !aligned(run.address) || run.page_count == 0 ||
-        run.address < segment.regions[at].begin || segment.regions[at].end - run.address < size ||
-        segment.regions[at].kind > ImageRegion::kFile || run.empty > 1)
+    if (!aligned(run.address) || run.page_count == 0 || run.empty > 1 ||
+        run.address >= kHighestAddress || kHighestAddress - run.address < size)
       damaged(segment, "a run of pages lies outside the memory");
     if (run.empty != 0) continue;
-    if (run.data_offset != data || size > h.commit_offset - data)
+    if (run.data_offset != data || size > h.header_offset - data)
       damaged(segment, "a run of pages lies outside the file");
     data += size;
   }
-  if (data != h.commit_offset) damaged(segment, "pages are missing");
+  if (data != h.header_offset) damaged(segment, "pages are missing");
 }
 
 void check_chain(const Segment& segment, const Segment* previous) {
@@ -151,11 +162,13 @@ Segment open_segment(const char* path, uint64_t address, const Segment* previous
   if (mapped != static_cast<long>(address)) refused(segment, "it can't be mapped");
   segment.mapped_begin = address;
   segment.mapped_size_bytes = (size + kPageSizeBytes - 1) / kPageSizeBytes * kPageSizeBytes;
-  segment.header = reinterpret_cast<const SegmentHeader*>(address);
+  const uint64_t commit_offset = size - sizeof(CommitRecord);
+  segment.commit = reinterpret_cast<const CommitRecord*>(address + commit_offset);
+  check_end(segment, commit_offset);
+  segment.header = reinterpret_cast<const SegmentHeader*>(address + segment.commit->header_offset);
   check_header(segment, size);
-  const SegmentHeader& h = *segment.header;
-  segment.commit = reinterpret_cast<const CommitRecord*>(address + h.commit_offset);
   check_commit(segment);
+  const SegmentHeader& h = *segment.header;
   segment.regions = reinterpret_cast<const ImageRegion*>(address + h.regions_offset);
   segment.files = reinterpret_cast<const ImageFile*>(address + h.files_offset);
   segment.runs = reinterpret_cast<const ImageRun*>(address + h.runs_offset);

@@ -3,7 +3,7 @@
 // A program that is saved and restored: threads in many kinds of wait, memory that it knows by
 // heart, descriptors of all kinds. It talks through a pair of files: commands in, answers out.
 //
-//   image_subject DIRECTORY THREADS MEGABYTES
+//   image_subject DIRECTORY THREADS MEGABYTES [deltas]
 //
 // Once a round it waits for DIRECTORY/go.N, checks everything, saves itself as DIRECTORY/image.N
 // and writes DIRECTORY/saved.N; in the restored process it goes on with the round after.
@@ -164,6 +164,7 @@ struct OwnerWorker : SemaphoreWorker {
 
 struct Memory {
   std::vector<uint64_t> words;
+  std::vector<uint64_t> changes;   // what has been added to each word since it was filled
   uint64_t seed;
   Memory(size_t size_bytes, uint64_t first) : words(size_bytes / 8), seed(first) { fill(); }
   static uint64_t next(uint64_t& state) {
@@ -176,9 +177,93 @@ struct Memory {
   }
   void check() const {
     uint64_t state = seed;
-    for (const uint64_t word : words)
-      if (word != next(state)) wrong("memory is not what it was");
+    for (size_t i = 0; i < words.size(); ++i) {
+      const uint64_t expected = next(state) + (i < changes.size() ? changes[i] : 0);
+      if (words[i] != expected) wrong("memory is not what it was");
+    }
   }
+  // Some words here and there, and now and then all of them.
+  void change(size_t round) {
+    if (round % 7 == 6) {
+      seed = round + 2;
+      changes.assign(changes.size(), 0);
+      fill();
+      return;
+    }
+    if (changes.empty()) changes.resize(words.size());
+    for (size_t i = round * 97 % 1000; i < words.size(); i += 60'001) {
+      changes[i] += round + 1;
+      words[i] += round + 1;
+    }
+  }
+};
+
+// Mappings that grow, shrink, are dropped, moved and made anew between saves; each knows what is in
+// it: its pages begin with their number and the round in which they were written, or are zeros.
+class Mappings {
+ public:
+  void change(int round) {
+    std::vector<Mapping> left;
+    for (Mapping& mapping : all_) {
+      mapping.check();
+      switch ((round + mapping.pages) % 6) {
+        case 0:
+          munmap(mapping.at, mapping.size());
+          continue;
+        case 1:   // other memory at the same place
+          mmap(mapping.at, mapping.size(), PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+          mapping.rounds.assign(mapping.pages, 0);
+          break;
+        case 2: {
+          const size_t grown = mapping.pages + 3;
+          mapping.at = static_cast<char*>(
+              mremap(mapping.at, mapping.size(), grown * 4096, MREMAP_MAYMOVE));
+          mapping.pages = grown;
+          mapping.rounds.resize(grown, 0);
+          break;
+        }
+        case 3:
+          madvise(mapping.at + 4096, 4096, MADV_DONTNEED);
+          mapping.rounds[1] = 0;
+          break;
+        default:
+          break;
+      }
+      mapping.write(round % mapping.pages, round + 1);
+      left.push_back(mapping);
+    }
+    Mapping fresh;
+    fresh.pages = 4 + static_cast<size_t>(round % 9);
+    fresh.at = static_cast<char*>(mmap(nullptr, fresh.size(), PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    fresh.rounds.assign(fresh.pages, 0);
+    for (size_t i = 0; i < fresh.pages; i += 2) fresh.write(i, round + 1);
+    left.push_back(fresh);
+    all_ = left;
+  }
+  void check() const {
+    for (const Mapping& mapping : all_) mapping.check();
+  }
+
+ private:
+  struct Mapping {
+    char* at;
+    size_t pages;
+    std::vector<int> rounds;   // by page; 0: zeros
+    size_t size() const { return pages * 4096; }
+    void write(size_t page, int round) {
+      rounds[page] = round;
+      memset(at + page * 4096, round, 4096);
+    }
+    void check() const {
+      for (size_t page = 0; page < pages; ++page)
+        for (size_t i = 0; i < 4096; i += 511)
+          if (at[page * 4096 + i] != static_cast<char>(rounds[page]))
+            wrong("a mapping is not what it was");
+    }
+  };
+  std::vector<Mapping> all_;
 };
 
 template <typename T>
@@ -186,7 +271,7 @@ void add(std::vector<std::unique_ptr<Worker>>& workers) {
   workers.push_back(std::make_unique<T>());
 }
 
-int run(int thread_count, size_t megabytes) {
+int run(int thread_count, size_t megabytes, bool deltas) {
   std::vector<std::unique_ptr<Worker>> workers;
   for (int i = 0; static_cast<int>(workers.size()) < thread_count; ++i) {
     switch (i % 7) {
@@ -201,6 +286,7 @@ int run(int thread_count, size_t megabytes) {
   }
   for (auto& worker : workers) worker->start();
   Memory memory(megabytes << 20, 1);
+  Mappings mappings;
   void* guarded = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   strcpy(static_cast<char*>(guarded), "behind a guard");
   mprotect(guarded, 4096, PROT_NONE);
@@ -215,8 +301,8 @@ int run(int thread_count, size_t megabytes) {
     for (auto& worker : workers)
       while (worker->steps.load() != static_cast<uint64_t>(round) + 1) usleep(100);
     memory.check();
-    memory.seed = static_cast<uint64_t>(round) + 2;
-    memory.fill();
+    memory.change(static_cast<size_t>(round));
+    mappings.change(round);
     mprotect(guarded, 4096, PROT_READ);
     if (strcmp(static_cast<char*>(guarded), "behind a guard") != 0) wrong("guarded memory");
     mprotect(guarded, 4096, PROT_NONE);
@@ -234,12 +320,15 @@ int run(int thread_count, size_t megabytes) {
     const std::string path = directory + "/image." + number;
     options.path = path.c_str();
     options.sync = false;
+    options.base = !deltas;
     const auxin::checkpoint::SaveResult result = auxin::checkpoint::save_process(options);
     memory.check();
+    mappings.check();
     switch (result.outcome) {
       case auxin::checkpoint::SaveOutcome::kSaved:
         touch("saved." + number, std::to_string(result.pause_ns) + " " +
-                                     std::to_string(result.size_bytes) + "\n");
+                                     std::to_string(result.size_bytes) + " " +
+                                     std::to_string(result.sequence) + "\n");
         break;
       case auxin::checkpoint::SaveOutcome::kRestored:
         touch("restored." + number, std::to_string(getpid()) + "\n");
@@ -255,7 +344,7 @@ int run(int thread_count, size_t megabytes) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc != 4 && argc != 5) return 2;
   directory = argv[1];
-  return run(atoi(argv[2]), static_cast<size_t>(atoi(argv[3])));
+  return run(atoi(argv[2]), static_cast<size_t>(atoi(argv[3])), argc == 5);
 }

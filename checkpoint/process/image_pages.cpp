@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/process/image_pages.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "checkpoint/process/address_space.h"
+#include "libmeta_os/private_memory.h"
+#include "libmeta_os/raw_syscall.h"
+
+namespace auxin::checkpoint {
+namespace {
+
+constexpr uint32_t kMaxSpans = kMaxImageRegions;
+constexpr uint32_t kMaxFound = kMaxImageRuns;
+constexpr uint64_t kStagingSizeBytes = uint64_t{4} << 30;
+
+template <typename T>
+bool map_scratch(T** memory, uint64_t size_bytes, ImageTables* tables) {
+  *memory = static_cast<T*>(os::map_private(size_bytes));
+  if (*memory == nullptr) return false;
+  const auto begin = reinterpret_cast<uint64_t>(*memory);
+  tables->leave_empty(begin, begin + size_bytes);
+  return true;
+}
+
+}  // namespace
+
+bool ImagePages::prepare(ImageTables* tables, TrackingMethod method) {
+  if (spans_ != nullptr) return true;
+  if (!map_scratch(&found_, kMaxFound * sizeof(Span), tables) ||
+      !map_scratch(&staged_, kMaxFound * sizeof(Staged), tables) ||
+      !map_scratch(&staging_, kStagingSizeBytes, tables))
+    return false;
+  // As the tracker's own ranges, part of the image: in a restored process both still agree.
+  spans_ = static_cast<Span*>(os::map_private(2 * kMaxSpans * sizeof(Span)));
+  if (spans_ == nullptr) return false;
+  TrackerOptions options;
+  options.method = method;
+  options.adaptive = false;
+  options.max_ranges = kMaxSpans;
+  tracks_ = tracker_.open(options) == TrackingStatus::kOk &&
+            tracker_.method() == TrackingMethod::kWpAsync;
+  return true;
+}
+
+bool ImagePages::owns(int fd) const {
+  return tracks_ &&
+         (fd == tracker_.userfault_descriptor() || fd == tracker_.pagemap_descriptor());
+}
+
+// The tracked ranges become the parts of the regions of now.
+long ImagePages::follow(const ImageTables& tables) {
+  struct Context {
+    Span* spans;
+    uint32_t count;
+    bool full;
+  } now{spans_ + (1 - current_) * kMaxSpans, 0, false};
+  tables.for_each_part([](uint64_t begin, uint64_t end, const ImageRegion&, void* context) {
+    auto& to = *static_cast<Context*>(context);
+    if (to.count > 0 && to.spans[to.count - 1].end == begin) {
+      to.spans[to.count - 1].end = end;
+    } else if (to.count == kMaxSpans) {
+      to.full = true;
+    } else {
+      to.spans[to.count++] = {begin, end};
+    }
+  }, &now);
+  if (now.full) return -E2BIG;
+  const Span* before = spans_ + current_ * kMaxSpans;
+  // What one has and the other has not, by walking along both.
+  const auto difference = [](const Span* a, uint32_t a_count, const Span* b, uint32_t b_count,
+                             auto visit) {
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < a_count; ++i) {
+      uint64_t begin = a[i].begin;
+      while (at < b_count && b[at].end <= begin) ++at;
+      for (uint32_t j = at; begin < a[i].end; ++j) {
+        const uint64_t stop =
+            j < b_count && b[j].begin < a[i].end ? b[j].begin : a[i].end;
+        if (begin < stop && !visit(begin, stop)) return false;
+        if (stop == a[i].end) break;
+        begin = b[j].end;
+      }
+    }
+    return true;
+  };
+  const bool good =
+      difference(before, span_count_, now.spans, now.count,
+                 [this](uint64_t begin, uint64_t end) {
+                   return tracker_.drop(begin, end) == TrackingStatus::kOk;
+                 }) &&
+      difference(now.spans, now.count, before, span_count_, [this](uint64_t begin, uint64_t end) {
+        return tracker_.add(begin, end) == TrackingStatus::kOk;
+      });
+  current_ = 1 - current_;
+  span_count_ = now.count;
+  return good ? 0 : -ENOMEM;
+}
+
+// Runs of pages that are there and do not come from a file.
+long ImagePages::note_own_pages(const ImageTables& tables) {
+  struct Context {
+    ImagePages* self;
+    long error;
+  } context{this, 0};
+  found_count_ = 0;
+  tables.for_each_part([](uint64_t begin, uint64_t end, const ImageRegion& region, void* to) {
+    auto& all = *static_cast<Context*>(to);
+    if (all.error != 0) return;
+    const bool whole = region.kind == ImageRegion::kMemory && region.file == kCopiedWhole;
+    const auto note = [](uint64_t address, uint64_t page_count, void* into) {
+      auto& where = *static_cast<Context*>(into);
+      if (where.self->found_count_ == kMaxFound) {
+        where.error = -E2BIG;
+        return;
+      }
+      where.self->found_[where.self->found_count_++] = {address,
+                                                        address + page_count * kPageSizeBytes};
+    };
+    if (whole) {
+      note(begin, (end - begin) / kPageSizeBytes, to);
+    } else if (!for_each_private_run(begin, end, region.kind == ImageRegion::kFile, note, to)) {
+      all.error = -EIO;
+    }
+  }, &context);
+  return context.error;
+}
+
+long ImagePages::begin_base(ImageTables& tables) {
+  if (const long error = follow(tables); error != 0) return error;
+  if (const long error = note_own_pages(tables); error != 0) return error;
+  tracker_.begin_anew();
+  // From here on changes are told; what there is has been noted.
+  tracker_.look(true, {nullptr, [](void*, const PageRun&) {}});
+  return 0;
+}
+
+long ImagePages::copy_found(ImageTables& tables, SegmentFile& file) {
+  for (uint32_t i = 0; i < found_count_; ++i) {
+    const Span& run = found_[i];
+    const long error =
+        file.put_pages(tables, run.begin, (run.end - run.begin) / kPageSizeBytes);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+long ImagePages::copy_changed(ImageTables& tables, SegmentFile& file, uint64_t* bytes) {
+  struct Context {
+    ImagePages* self;
+    ImageTables& tables;
+    SegmentFile& file;
+    long error;
+    uint64_t bytes;
+  } context{this, tables, file, 0, 0};
+  if (const long error = follow(tables); error != 0) return error;
+  tracker_.look(false, {&context, [](void* to, const PageRun& run) {
+    auto& all = *static_cast<Context*>(to);
+    if (all.error != 0 || run.kind == RunKind::kGone) return;
+    const uint64_t pages = run.bytes() / kPageSizeBytes;
+    if (run.kind == RunKind::kAbsent) {
+      if (!all.tables.add_empty_run(run.begin, pages)) all.error = -E2BIG;
+      return;
+    }
+    all.bytes += run.bytes();
+    all.error = all.file.put_pages(all.tables, run.begin, pages);
+  }});
+  *bytes = context.bytes;
+  return context.error;
+}
+
+long ImagePages::stage_rest(ImageTables& tables) {
+  staged_count_ = 0;
+  staging_used_ = 0;
+  if (const long error = follow(tables); error != 0) return error;
+  struct Context {
+    ImagePages* self;
+    const ImageTables& tables;
+    long error;
+  } context{this, tables, 0};
+  tracker_.look(true, {&context, [](void* to, const PageRun& run) {
+    auto& all = *static_cast<Context*>(to);
+    ImagePages& self = *all.self;
+    if (all.error != 0 || run.kind == RunKind::kGone) return;
+    const bool empty = run.kind == RunKind::kAbsent;
+    if (self.staged_count_ == kMaxFound ||
+        (!empty && self.staging_used_ + run.bytes() > kStagingSizeBytes)) {
+      all.error = -E2BIG;
+      return;
+    }
+    self.staged_[self.staged_count_++] = {run.begin, run.bytes() / kPageSizeBytes,
+                                          self.staging_used_, empty};
+    if (empty) return;
+    all.error = all.tables.copy_memory(self.staging_ + self.staging_used_, run.begin, run.bytes());
+    self.staging_used_ += run.bytes();
+  }});
+  return context.error;
+}
+
+long ImagePages::copy_staged(ImageTables& tables, SegmentFile& file) {
+  for (uint32_t i = 0; i < staged_count_; ++i) {
+    const Staged& run = staged_[i];
+    if (run.empty) {
+      if (!tables.add_empty_run(run.address, run.page_count)) return -E2BIG;
+    } else if (const long error = file.put_pages(tables, run.address, run.page_count,
+                                                 staging_ + run.offset);
+               error != 0) {
+      return error;
+    }
+  }
+  // The memory is given back: it would be as large as the process's changes ever were.
+  os::raw_syscall(SYS_madvise, reinterpret_cast<long>(staging_),
+                  static_cast<long>(staging_used_), 4 /* MADV_DONTNEED */);
+  return 0;
+}
+
+long ImagePages::copy_all(ImageTables& tables, SegmentFile& file) {
+  if (const long error = note_own_pages(tables); error != 0) return error;
+  return copy_found(tables, file);
+}
+
+}  // namespace auxin::checkpoint
