@@ -22,6 +22,17 @@ long control(int fd, unsigned long request, void* argument) {
 
 int error_of(long result) { return result < 0 ? static_cast<int>(-result) : 0; }
 
+// Out of the way of the numbers that a program gets for its own; where there are not so many, it
+// stays where it is.
+int out_of_the_way(long fd) {
+  constexpr long kAboveThePrograms = 502;
+  if (fd < 0) return static_cast<int>(fd);
+  const long moved = raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kAboveThePrograms);
+  if (moved < 0) return static_cast<int>(fd);
+  raw_syscall(SYS_close, fd);
+  return static_cast<int>(moved);
+}
+
 // With the features that tracking needs. As a process without privileges may: faults of the kernel
 // itself need no message either, the kernel resolves all of them.
 int open_userfault() {
@@ -49,8 +60,8 @@ int WrittenPages::open() {
     raw_syscall(SYS_close, userfault);
     return static_cast<int>(-pagemap);
   }
-  userfault_ = userfault;
-  pagemap_ = static_cast<int>(pagemap);
+  userfault_ = out_of_the_way(userfault);
+  pagemap_ = out_of_the_way(pagemap);
   return 0;
 }
 
