@@ -98,7 +98,7 @@ struct SegmentHeader {
   ImageProcess process;
 };
 
-// Written last, at the segment's end. Without it, or with another digest, the segment does not exist.
+// Written last, at the end. Without it, or with another digest, the segment does not exist.
 struct CommitRecord {
   char magic[8];                      // "AUXCOMIT"
   uint64_t image_id;

@@ -43,7 +43,7 @@ struct SaveOptions {
   // `*reason` is a sentence's end.
   AtStop (*stopped)(uint64_t* log_position, const char** reason) = nullptr;
   uint64_t patience_ns = 2'000'000'000;  // for threads to stop
-  bool base = true;                    // false: what changed since the last segment, if there is one
+  bool base = true;                    // false: what changed since the last one, if there is one
   TrackingMethod method = TrackingMethod::kAutomatic;  // of the process's first save; then it stays
   bool sync = true;                    // on the disk before save_process returns
 };
