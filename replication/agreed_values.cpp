@@ -25,9 +25,10 @@ template <typename Read>
 int agree(os::CallSite site, ValueForm form, uint64_t* first, uint64_t* second, Read read) {
   Decision decision(site);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     const int result = read();
     const int error = errno;
+    if (!decision.begin_logging()) continue;
     decision.log_value(form, *first, *second, result == 0 ? 0 : error);
     errno = error;
     return result;
@@ -94,9 +95,10 @@ ssize_t AgreedValues::getrandom(void* buffer, size_t size, unsigned flags, os::C
   }
   Decision decision(site);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     const ssize_t result = os::real().getrandom(buffer, size, flags);
     const int error = errno;
+    if (!decision.begin_logging()) continue;
     if (result > 0) {
       decision.log_bytes(ValueForm::kRandomBytes, buffer, static_cast<uint32_t>(result), 0);
     } else {
@@ -166,9 +168,10 @@ int AgreedValues::clock_nanosleep(clockid_t clock, int flags, const timespec* re
   if (!named()) return ValueFacet::clock_nanosleep(clock, flags, request, remaining, site);
   Decision decision(site);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     timespec left{};
     const int result = os::real().clock_nanosleep(clock, flags, request, &left);
+    if (!decision.begin_logging()) continue;
     decision.log_value(ValueForm::kSleep, static_cast<uint64_t>(left.tv_sec),
                        static_cast<uint64_t>(left.tv_nsec), result);
     if (remaining != nullptr && result == EINTR) *remaining = left;
@@ -192,9 +195,14 @@ int AgreedValues::wait_for_signal(const sigset_t* set, siginfo_t* info, const ti
   siginfo_t taken{};
   Decision decision(site);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
-    const int number = os::real().sigtimedwait(set, &taken, timeout);
+  while (!decision.replay(&logged)) {
+    int number;
+    {
+      const LivePart waits(LiveState::kWaits);
+      number = os::real().sigtimedwait(set, &taken, timeout);
+    }
     const int error = errno;
+    if (!decision.begin_logging()) continue;
     if (number > 0) {
       decision.log_bytes(ValueForm::kSignal, &taken, sizeof taken, static_cast<uint64_t>(number));
     } else {

@@ -20,6 +20,7 @@
 #include "replication/divergence.h"
 #include "replication/kill_points.h"
 #include "replication/listener.h"
+#include "replication/live_part.h"
 #include "replication/log_writer.h"
 #include "replication/rehearsal/rehearsal.h"
 #include "replication/replica.h"
@@ -341,7 +342,8 @@ void Connection::note_event(const stm::LogEntry& entry) {
 int Connection::shutdown(int fd, int how) {
   os::MetaLevel meta;
   replica->enter();
-  if (is_virtual()) {
+  const LivePart publishes;
+  if (!publishes.leads()) {
     if (how == SHUT_RD || how == SHUT_RDWR) {
       FutexGuard guard(replay.lock());
       read_shut_ = true;
@@ -367,7 +369,8 @@ int Connection::close(int fd, bool last) {
     return os::real().close(fd);
   }
   replica->enter();
-  if (is_virtual()) {
+  const LivePart publishes;
+  if (!publishes.leads()) {
     FutexGuard guard(replay.lock());
     closed_here_ = true;
     while (!queue_.empty()) {
@@ -454,20 +457,25 @@ int Connection::connect_error(int fd) {
   Decision decision(os::CallSite{});
   stm::LogEntry logged;
   int error = 0;
-  if (decision.named() && decision.replay(&logged)) {
-    decision.expect(logged, ValueForm::kConnected);
-    decision.done();
-    error = static_cast<int>(logged.object);
-  } else {
+  const auto ask = [&] {
     socklen_t size = sizeof error;
     os::real().getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     sockaddr_storage peer;
     size = sizeof peer;
     if (error == 0 && os::real().getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0)
       error = errno;
-    if (decision.named())
-      decision.log_value(ValueForm::kConnected, static_cast<uint64_t>(error), 0, 0);
+    if (error == 0) connecting_ = false;
+    return error;
+  };
+  if (!decision.named()) return ask();
+  while (!decision.replay(&logged)) {
+    if (!decision.begin_logging()) continue;
+    decision.log_value(ValueForm::kConnected, static_cast<uint64_t>(ask()), 0, 0);
+    return error;
   }
+  decision.expect(logged, ValueForm::kConnected);
+  decision.done();
+  error = static_cast<int>(logged.object);
   if (error == 0) connecting_ = false;
   return error;
 }

@@ -123,14 +123,14 @@ class Connection final : public os::MetaSocket {
   static Connection* make(uint64_t number, int slot);
   bool over() const;
   ConnectionSlot& shared();
-  ssize_t receive_live(int fd, msghdr* message, int flags);
+  // False: this process follows, since a moment ago, and nothing was done.
+  bool receive_live(int fd, msghdr* message, int flags, ssize_t* result);
   ssize_t receive_replayed(msghdr* message, int flags, bool wait, bool* live);
   ssize_t receive_anyhow(int fd, msghdr* message, int flags, bool wait);
   ssize_t receive_agreed(int fd, msghdr* message, int flags);
   ssize_t deliver(const msghdr* message, const char* data, size_t size);
-  ssize_t send_live(int fd, const char* data, size_t size, const msghdr* message, int flags,
-                    os::CallSite site);
-  ssize_t send_replayed(const char* data, size_t size, os::CallSite site, bool* live);
+  bool send_live(int fd, const char* data, size_t size, int flags, ssize_t* sent);  // the same
+  ssize_t send_replayed(const char* data, size_t size, bool* live);
   uint32_t await_outcome(uint64_t position, const stm::LogEntry& entry);
   uint32_t await_late_outcome(uint64_t position, const stm::LogEntry& entry);
   bool outcome_of_send(uint64_t position, uint32_t* outcome);

@@ -7,6 +7,7 @@
 #include "libmeta_os/real_calls.h"
 #include "replication/decision.h"
 #include "replication/futex.h"
+#include "replication/live_waits.h"
 #include "replication/replica.h"
 #include "replication/turns.h"
 
@@ -24,9 +25,15 @@ int libc_wait(pthread_cond_t* cond, pthread_mutex_t* mutex, const os::Deadline& 
   return os::SynchronisationFacet().cond_wait(cond, mutex, deadline, os::CallSite{nullptr});
 }
 
-void begin_logged(Decision& decision, int result) {
+// False: it is to be followed.
+bool begin_logged(Decision& decision, int result) {
   choice_lock.lock();
+  if (!decision.begin_logging()) {
+    choice_lock.unlock();
+    return false;
+  }
   decision.log_acquire(0, made().load() + 1, AcquireForm::kConnectionChoice, result);
+  return true;
 }
 
 // A follower's section number `entry.number`, in its turn.
@@ -40,10 +47,12 @@ void begin_in_turn(Decision& decision, const stm::LogEntry& entry) {
 void begin() {
   Decision decision(os::CallSite{nullptr});
   stm::LogEntry logged;
-  if (decision.replay(&logged)) {
-    begin_in_turn(decision, logged);
-  } else {
-    begin_logged(decision, 0);
+  for (;;) {
+    if (decision.replay(&logged)) {
+      begin_in_turn(decision, logged);
+      break;
+    }
+    if (begin_logged(decision, 0)) break;
   }
   os::waits_reified = true;
 }
@@ -76,20 +85,20 @@ int wait_in_connection_choice(pthread_cond_t* cond, pthread_mutex_t* mutex,
   Decision decision(site);
   stm::LogEntry logged;
   if (replica->leads()) {
+    const LiveWait wait(cond);
     result = libc_wait(cond, mutex, deadline);
-    os::real().pthread_mutex_unlock(mutex);
-    decision.replay(&logged);
-    begin_logged(decision, result);
-  } else {
-    os::real().pthread_mutex_unlock(mutex);
-    if (decision.replay(&logged)) {
-      result = logged.flags;
-      if (result == ETIMEDOUT) decision.await_its_time();
-      begin_in_turn(decision, logged);
-    } else {
-      begin_logged(decision, 0);  // leads now: one spurious return
-    }
   }
+  os::real().pthread_mutex_unlock(mutex);
+  // Who leads only since it waits here has a spurious return: result 0.
+  while (!decision.replay(&logged)) {
+    if (!begin_logged(decision, result)) continue;
+    os::real().pthread_mutex_lock(mutex);
+    os::waits_reified = true;
+    return result;
+  }
+  result = logged.flags;
+  if (result == ETIMEDOUT) decision.await_its_time();
+  begin_in_turn(decision, logged);
   os::real().pthread_mutex_lock(mutex);
   os::waits_reified = true;
   return result;

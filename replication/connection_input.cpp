@@ -13,6 +13,7 @@
 #include "replication/connection.h"
 #include "replication/decision.h"
 #include "replication/kill_points.h"
+#include "replication/live_part.h"
 #include "replication/log_writer.h"
 #include "replication/message_size.h"
 #include "replication/replica.h"
@@ -69,25 +70,33 @@ void no_ancillary(msghdr* message) {
 
 }  // namespace
 
-ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
+bool Connection::receive_live(int fd, msghdr* message, int flags, ssize_t* result) {
   replica->enter();
-  if ((flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) != 0)
-    return os::real().recvmsg(fd, message, flags);
   const size_t wanted = total_size(message);
-  if (wanted == 0) return os::real().recvmsg(fd, message, flags);
+  if (wanted == 0 || (flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) != 0) {
+    const LivePart waits(LiveState::kWaits);
+    if (!waits.leads()) return false;
+    *result = os::real().recvmsg(fd, message, flags);
+    return *result >= 0 || errno != EINTR || waits.leads();
+  }
   size_t got = 0;
   FutexGuard guard(receive_lock_);
   // A ReceiveEnd of the log was met while this replica followed: it holds for ever.
   if (at_end_) {
     errno = end_error_;
-    return end_error_ != 0 ? -1 : 0;
+    *result = end_error_ != 0 ? -1 : 0;
+    return true;
   }
   char* landing = replica->landing(slot_);
   for (;;) {
     kill_point(KillPoint::kBeforeReceive);
     const size_t room = std::min<size_t>(wanted - got, kLandingSizeBytes);
+    const LivePart waits(LiveState::kWaits);
+    if (!waits.leads()) return got > 0;
     const ssize_t size = os::real().recv(fd, landing, room, flags & ~MSG_WAITALL);
     const int error = errno;
+    const LivePart publishes;
+    if (!publishes.leads()) return got > 0;
     if (size > 0) {
       kill_point(KillPoint::kAfterReceive);
       // Here and not before: a socket left unread looks to the ORB as if its thread were busy.
@@ -110,11 +119,12 @@ ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
         skip = 0;
       }
       got += static_cast<size_t>(size);
+      *result = static_cast<ssize_t>(got);
       if ((flags & MSG_WAITALL) != 0 && got < wanted) continue;
       no_ancillary(message);
-      return static_cast<ssize_t>(got);
+      return true;
     }
-    if (got > 0) return static_cast<ssize_t>(got);
+    if (got > 0) return true;
     if (size == 0 || (error != EAGAIN && error != EINTR && error != EWOULDBLOCK)) {
       stm::LogEntry entry{};
       entry.kind = kReceiveEnd;
@@ -124,7 +134,8 @@ ssize_t Connection::receive_live(int fd, msghdr* message, int flags) {
     }
     if (size == 0) no_ancillary(message);
     errno = error;
-    return size;
+    *result = size;
+    return true;
   }
 }
 
@@ -204,29 +215,32 @@ ssize_t Connection::receive_replayed(msghdr* message, int flags, bool wait, bool
 }
 
 ssize_t Connection::receive_anyhow(int fd, msghdr* message, int flags, bool wait) {
-  if (replica->leads() && queue_.empty() && !lost_) return receive_live(fd, message, flags);
   replica->enter();
-  bool live = false;
-  const ssize_t result = receive_replayed(message, flags, wait, &live);
-  return live ? receive_live(fd, message, flags) : result;
+  for (;;) {
+    ssize_t result;
+    bool live = replica->leads() && queue_.empty() && !lost_;
+    if (!live) result = receive_replayed(message, flags, wait, &live);
+    if (!live || receive_live(fd, message, flags, &result)) return result;
+  }
 }
 
 // Whether there was something to receive is a decision of the activity that does not wait for it.
 ssize_t Connection::receive_agreed(int fd, msghdr* message, int flags) {
   Decision decision(os::CallSite{});
   stm::LogEntry logged;
-  if (decision.replay(&logged)) {
-    decision.expect(logged, ValueForm::kReceivable);
-    decision.done();
-    if (logged.object != 0) return receive_anyhow(fd, message, flags, true);
-    errno = EAGAIN;
-    return -1;
+  while (!decision.replay(&logged)) {
+    if (!decision.begin_logging()) continue;  // before: what is received belongs to the decision
+    const ssize_t result = receive_anyhow(fd, message, flags | MSG_DONTWAIT, false);
+    const int error = errno;
+    decision.log_value(ValueForm::kReceivable, result >= 0 || error != EAGAIN, 0, 0);
+    errno = error;
+    return result;
   }
-  const ssize_t result = receive_anyhow(fd, message, flags, false);
-  const int error = errno;
-  decision.log_value(ValueForm::kReceivable, result >= 0 || error != EAGAIN, 0, 0);
-  errno = error;
-  return result;
+  decision.expect(logged, ValueForm::kReceivable);
+  decision.done();
+  if (logged.object != 0) return receive_anyhow(fd, message, flags, true);
+  errno = EAGAIN;
+  return -1;
 }
 
 ssize_t Connection::receive(int fd, msghdr* message, int flags, os::CallSite) {

@@ -13,6 +13,7 @@
 #include "replication/connection.h"
 #include "replication/divergence.h"
 #include "replication/kill_points.h"
+#include "replication/live_part.h"
 #include "replication/log_writer.h"
 #include "replication/message_size.h"
 #include "replication/ordered_section.h"
@@ -54,12 +55,12 @@ ssize_t from_outcome(uint32_t outcome) {
 
 }  // namespace
 
-ssize_t Connection::send_live(int fd, const char* data, size_t size, const msghdr* message,
-                              int flags, os::CallSite site) {
-  (void)site;
+bool Connection::send_live(int fd, const char* data, size_t size, int flags, ssize_t* sent) {
   replica->enter();
   Activity* activity = current_activity();
   FutexGuard guard(send_lock_);
+  const LivePart publishes;
+  if (!publishes.leads()) return false;
   while (needs_flush()) {
     // A dead leader's bytes go first.
     if (!flush()) sleep_ns(200'000);
@@ -86,19 +87,14 @@ ssize_t Connection::send_live(int fd, const char* data, size_t size, const msghd
   if (kill_point_armed(KillPoint::kHalfSent) && size > 1)
     os::real().send(fd, data, size / 2, flags);
   kill_point(KillPoint::kHalfSent);
-  ssize_t sent;
-  if (message != nullptr && message->msg_iovlen == 1 && message->msg_iov[0].iov_len == size) {
-    sent = os::real().send(fd, message->msg_iov[0].iov_base, size, flags);
-  } else {
-    sent = os::real().send(fd, data, size, flags);
-  }
+  *sent = os::real().send(fd, data, size, flags);
   const int error = errno;
   kill_point(KillPoint::kAfterSend);
-  settle_send(position, outcome_of(sent, error));
-  if (sent > 0) out_logged_ += static_cast<uint64_t>(sent);
+  settle_send(position, outcome_of(*sent, error));
+  if (*sent > 0) out_logged_ += static_cast<uint64_t>(*sent);
   kill_point(KillPoint::kAfterOutcome);
   errno = error;
-  return sent;
+  return true;
 }
 
 bool Connection::compare(const stm::LogEntry& entry, const char* data, size_t size) {
@@ -109,7 +105,7 @@ bool Connection::compare(const stm::LogEntry& entry, const char* data, size_t si
   return memcmp(replica->log().payload_at(entry.payload_offset), data, size) == 0;
 }
 
-ssize_t Connection::send_replayed(const char* data, size_t size, os::CallSite, bool* live) {
+ssize_t Connection::send_replayed(const char* data, size_t size, bool* live) {
   *live = false;
   Activity* activity = current_activity();
   if (activity->id == 0) {
@@ -265,7 +261,7 @@ void Connection::forget_kept_before(uint64_t position) {
   kept_bytes_.reset();
 }
 
-ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite site) {
+ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite) {
   os::MetaLevel meta;
   size_t size = total_size(message);
   if (size == 0 || (flags & MSG_OOB) != 0) {
@@ -307,15 +303,15 @@ ssize_t Connection::send(int fd, const msghdr* message, int flags, os::CallSite 
     Activity* activity = current_activity();
     if (activity->id != 0) ++activity->step;
     ssize_t sent = -1;
-    bool live = replica->leads();
-    if (!live) sent = send_replayed(data, piece, site, &live);
-    if (live) {
+    for (bool live = replica->leads();; live = false) {
+      if (!live) sent = send_replayed(data, piece, &live);
+      if (!live) break;
       if (lost_) {
         errno = EPIPE;
         sent = -1;
-      } else {
-        sent = send_live(fd, data, piece, nullptr, flags, site);
+        break;
       }
+      if (send_live(fd, data, piece, flags, &sent)) break;
     }
     if (sent < 0) return done > 0 ? static_cast<ssize_t>(done) : -1;
     done += static_cast<size_t>(sent);

@@ -4,8 +4,11 @@
 #include "libmeta_os/modules.h"
 #include "replication/divergence.h"
 #include "replication/replay.h"
+#include "stmemu/check.h"
 
 namespace auxin::replication {
+
+thread_local constinit std::atomic<LiveState> live_state{LiveState::kFree};
 
 uint64_t Decision::site_offset() const {
   // Call sites are few: a small memory per thread makes the common case one comparison.
@@ -34,10 +37,23 @@ void Decision::await_its_time() { replication::replay.await_everything_before(po
 
 void Decision::done() { replication::replay.consumed(position_); }
 
+uint64_t Decision::logged(uint64_t position) {
+  set_live_state(before_logging_);
+  return position;
+}
+
 uint64_t Decision::log(stm::LogEntry& entry) {
+  CHECK(live_state_now() == LiveState::kPublishes, "begin_logging() comes before log…()");
   entry.activity = activity_->id;
   entry.step = step_;
-  return append(entry);
+  return logged(append(entry));
+}
+
+uint64_t Decision::log(stm::LogEntry& entry, const void* payload, uint32_t size_bytes) {
+  CHECK(live_state_now() == LiveState::kPublishes, "begin_logging() comes before log…()");
+  entry.activity = activity_->id;
+  entry.step = step_;
+  return logged(append_with_payload(entry, payload, size_bytes));
 }
 
 uint64_t Decision::log_acquire(uint64_t object, uint64_t number, AcquireForm form, int result) {
@@ -65,35 +81,29 @@ uint64_t Decision::log_value(ValueForm form, uint64_t object, uint64_t number, i
 uint64_t Decision::log_bytes(ValueForm form, const void* data, uint32_t size_bytes,
                              uint64_t object) {
   stm::LogEntry entry{};
-  entry.activity = activity_->id;
-  entry.step = step_;
   entry.kind = kValue;
   entry.call = static_cast<uint16_t>(form);
   entry.object = object;
-  return append_with_payload(entry, data, size_bytes);
+  return log(entry, data, size_bytes);
 }
 
 uint64_t Decision::log_listener(uint64_t number, const void* address, uint32_t size_bytes,
                                 int error) {
   stm::LogEntry entry{};
-  entry.activity = activity_->id;
-  entry.step = step_;
   entry.kind = kListener;
   entry.flags = static_cast<uint8_t>(error);
   entry.object = number;
-  return append_with_payload(entry, address, size_bytes);
+  return log(entry, address, size_bytes);
 }
 
 uint64_t Decision::log_connect(uint64_t number, uint64_t slot, const void* address,
                                uint32_t size_bytes, int error) {
   stm::LogEntry entry{};
-  entry.activity = activity_->id;
-  entry.step = step_;
   entry.kind = kConnect;
   entry.flags = static_cast<uint8_t>(error);
   entry.object = number;
   entry.number = slot;
-  return append_with_payload(entry, address, size_bytes);
+  return log(entry, address, size_bytes);
 }
 
 void Decision::expect(const stm::LogEntry& entry, AcquireForm form) const {

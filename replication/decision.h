@@ -5,11 +5,18 @@
 //
 //   Decision decision(site);
 //   LogEntry logged;
-//   if (decision.replay(&logged)) { …do what the leader did…; decision.done(); }
-//   else                         { …do it freely…;           decision.log…(…); }
+//   while (!decision.replay(&logged)) {
+//     …do it freely…;
+//     if (decision.begin_logging()) { decision.log…(…); return …; }
+//     …undo it…;
+//   }
+//   …do what the leader did…;
+//   decision.done();
 //
 // replay() blocks in a follower until the leader's decision is known, or this replica leads and
-// nothing is left to follow. A thread without an activity is not followed: replicated() is false.
+// nothing is left to follow. The loop goes round where a process is restored from an image that was
+// taken of a leader in the middle of it (live_part.h). A thread without an activity is not
+// followed: named() is false.
 //
 // Thread safety: a local object of one thread.
 #pragma once
@@ -21,6 +28,7 @@
 #include "libmeta_os/facets.h"
 #include "replication/activity.h"
 #include "replication/log_entry.h"
+#include "replication/live_part.h"
 #include "replication/log_writer.h"
 #include "replication/replica.h"
 
@@ -38,7 +46,7 @@ class Decision {
 
   // True: *entry is what the leader did at this step. False: decide now, and log it.
   bool replay(stm::LogEntry* entry) {
-    step_ = ++activity_->step;
+    if (step_ == 0) [[likely]] step_ = ++activity_->step;
     if (!replica->leads()) [[unlikely]] return follow(entry);
     // A request was held back where it entered; a thread of the application's has no other place.
     if (!is_request(activity_->id)) hold_back_for_followers();
@@ -49,7 +57,16 @@ class Decision {
   // The followed decision says that time has passed: waits for all that happened before it.
   void await_its_time();
 
-  // Publish the leader's decision. Each returns its position.
+  // The decision has been made freely and is going to be logged: no checkpoint is taken until it
+  // is. False: this process has been restored from one meanwhile, and follows.
+  bool begin_logging() {
+    before_logging_ = live_state_now();
+    set_live_state(LiveState::kPublishes);
+    if (replica->leads()) [[likely]] return true;
+    set_live_state(before_logging_);
+    return false;
+  }
+  // Publish the leader's decision, after begin_logging(). Each returns its position.
   uint64_t log_acquire(uint64_t object, uint64_t number, AcquireForm form, int result);
   uint64_t log_value(ValueForm form, uint64_t object, uint64_t number, int result);
   uint64_t log_bytes(ValueForm form, const void* data, uint32_t size_bytes, uint64_t object);
@@ -69,11 +86,14 @@ class Decision {
  private:
   bool follow(stm::LogEntry* entry);
   uint64_t log(stm::LogEntry& entry);
+  uint64_t log(stm::LogEntry& entry, const void* payload, uint32_t size_bytes);
+  uint64_t logged(uint64_t position);
   uint64_t find_site_offset() const;
 
   Activity* activity_;
   os::CallSite site_;
   uint32_t step_ = 0;
+  LiveState before_logging_ = LiveState::kFree;
   uint64_t position_ = 0;
 };
 

@@ -36,6 +36,7 @@ void lock_as_leader(uint64_t& tag) {
   Decision decision(kSite);
   ASSERT_FALSE(decision.replay(&none));
   const uint32_t identity = identity_for_log(std::atomic_ref<uint64_t>(tag), decision);
+  ASSERT_TRUE(decision.begin_logging());
   decision.log_acquire(identity, 1, AcquireForm::kMutex, 0);
 }
 
@@ -53,6 +54,7 @@ TEST(Decision, ALeadersAreNumberedWithinTheirActivity) {
         stm::LogEntry none;
         EXPECT_TRUE(decision.named());
         EXPECT_FALSE(decision.replay(&none));
+        EXPECT_TRUE(decision.begin_logging());
         const stm::LogEntry entry = logged_at(decision.log_value(ValueForm::kClock, 11, 12, 13));
         EXPECT_EQ(entry.activity, activity);
         EXPECT_EQ(entry.step, step);
@@ -87,6 +89,7 @@ TEST(Decision, AFollowerTakesTheLeadersAndGoesOnFromThereWhenItLeads) {
     for (uint32_t step = 1; step <= 3; ++step) {
       Decision decision(kSite);
       EXPECT_FALSE(decision.replay(&none));
+      EXPECT_TRUE(decision.begin_logging());
       decision.log_bytes(ValueForm::kRandomBytes, bytes.data(),
                          static_cast<uint32_t>(bytes.size()), step);
     }
@@ -108,7 +111,35 @@ TEST(Decision, AFollowerTakesTheLeadersAndGoesOnFromThereWhenItLeads) {
     Decision decision(kSite);
     stm::LogEntry none;
     EXPECT_FALSE(decision.replay(&none));
+    EXPECT_TRUE(decision.begin_logging());
     EXPECT_EQ(logged_at(decision.log_value(ValueForm::kRand, 0, 0, 0)).step, 4u);
+    EXPECT_EQ(live_state_now(), LiveState::kFree);
+  }), 0);
+}
+
+// A process restored from an image that was taken of a leader between its deciding and its logging.
+TEST(Decision, WhatWasNotLoggedWhenTheImageWasTakenIsFollowed) {
+  TestGroup group;
+  EXPECT_EQ(group.run_leader(0, [] {
+    set_thread_activity(kRequest);
+    stm::LogEntry none;
+    Decision decision(kSite);
+    EXPECT_FALSE(decision.replay(&none));
+    EXPECT_TRUE(decision.begin_logging());
+    decision.log_value(ValueForm::kRand, 77, 0, 0);
+  }), 0);
+  EXPECT_EQ(group.run_follower(1, [] {
+    set_thread_activity(kRequest);
+    replica->set_mode(Mode::kLeader);  // as it was when the image was taken
+    Decision decision(kSite);
+    stm::LogEntry logged;
+    EXPECT_FALSE(decision.replay(&logged));
+    replica->set_mode(Mode::kFollower);
+    EXPECT_FALSE(decision.begin_logging());
+    EXPECT_EQ(live_state_now(), LiveState::kFree);
+    ASSERT_TRUE(decision.replay(&logged)) << "the same step once more";
+    EXPECT_EQ(logged.object, 77u);
+    decision.done();
   }), 0);
 }
 

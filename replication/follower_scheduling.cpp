@@ -73,11 +73,11 @@ void schedule_as_follower() {
   while (!CPU_ISSET(cpu, &cpus_before) || wanted-- != 0) ++cpu;
   CPU_ZERO(&one_cpu);
   CPU_SET(cpu, &one_cpu);
-  for (const long tid : {static_cast<long>(replica->pid()), raw_syscall(SYS_gettid)}) {
-    if (!to_batch(tid)) continue;
+  for_each_numbered_entry("/proc/self/task", [](int tid) {
+    if (!to_batch(tid)) return;
     raw_syscall(SYS_sched_setaffinity, tid, sizeof one_cpu, reinterpret_cast<long>(&one_cpu));
     scheduled_as_follower.store(true, std::memory_order_release);
-  }
+  });
 }
 
 void schedule_as_leader() {

@@ -13,7 +13,8 @@
 
 namespace auxin::replication {
 
-// Before the server's main (its threads inherit it). Does nothing where the settings say so, or
+// Every thread of the process: before the server's main (its threads inherit it), or where a
+// leader's image has been restored. Does nothing where the settings say so, or
 // where the server was started with a scheduling policy of its own.
 void schedule_as_follower();
 

@@ -2,6 +2,7 @@
 #include "replication/group_end.h"
 
 #include "replication/futex.h"
+#include "replication/live_part.h"
 #include "replication/log_writer.h"
 #include "replication/rehearsal/rehearsal.h"
 #include "replication/replay.h"
@@ -33,6 +34,7 @@ void end_group(int status) {
     sleep_ns(1'000'000);
   }
   replica->enter();
+  const LivePart publishes;
   if (control.phase.load() >= GroupPhase::kEnding) return;
   stm::LogEntry entry{};
   entry.kind = kExit;

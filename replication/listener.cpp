@@ -20,6 +20,7 @@
 #include "replication/divergence.h"
 #include "replication/kernel_socket.h"
 #include "replication/kill_points.h"
+#include "replication/live_part.h"
 #include "replication/rehearsal/rehearsal.h"
 #include "replication/replica.h"
 
@@ -64,7 +65,8 @@ int Listener::bind(int fd, const sockaddr* address, socklen_t length, os::CallSi
   const bool non_blocking = (os::real().fcntl(fd, F_GETFL, nullptr) & O_NONBLOCK) != 0;
   Decision decision(site);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
+    if (!decision.begin_logging()) continue;
     const int result = os::real().bind(fd, address, length);
     const int error = errno;
     uint64_t number = 0;
@@ -152,12 +154,11 @@ bool Listener::take_over_socket(int fd) {
   do {
     bool someone = false;
     for (int id = 0; id < kMaxReplicas; ++id) {
-      if (id == replica->id()) continue;
       const ReplicaSlot& other = replica->control().replicas[id];
       const int other_fd = slot.fd[id].load();
       if (other_fd < 0) continue;
       for (const int pid : {other.pid.load(), other.keeper_pid.load()}) {
-        if (pid == 0) continue;
+        if (pid == 0 || pid == replica->pid()) continue;  // the keeper of a dead one may be its own
         const int copy = fetch_descriptor(pid, other_fd);
         if (copy < 0) continue;
         if (socket_cookie(copy) == slot.cookie.load()) {
@@ -189,12 +190,17 @@ bool Listener::is_virtual() const { return !replica->leads(); }
 
 // --- accept ---
 
-int Listener::accept_live(int fd, sockaddr* address, socklen_t* length, int flags) {
+bool Listener::accept_live(int fd, sockaddr* address, socklen_t* length, int flags, int* result) {
   replica->enter();
   sockaddr_storage peer{};
   socklen_t peer_size = sizeof peer;
+  const LivePart waits(LiveState::kWaits);
+  if (!waits.leads()) return false;
   const int made = os::real().accept4(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size, flags);
-  if (made < 0) return made;
+  const LivePart publishes;
+  if (!publishes.leads()) return false;
+  *result = made;
+  if (made < 0) return true;
   kill_point(KillPoint::kAfterAccept);
   Connection* connection =
       Connection::make_accepted(made, number_, reinterpret_cast<sockaddr*>(&peer), peer_size);
@@ -203,14 +209,15 @@ int Listener::accept_live(int fd, sockaddr* address, socklen_t* length, int flag
     note_unsupported("more than 4096 connections at once: further ones are closed at once");
     os::real().close(made);
     errno = ECONNABORTED;
-    return -1;
+    *result = -1;
+    return true;
   }
   if (address != nullptr && length != nullptr) {
     memcpy(address, &peer, *length < peer_size ? *length : peer_size);
     *length = peer_size;
   }
   kill_point(KillPoint::kAfterAcceptLogged);
-  return made;
+  return true;
 }
 
 int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, bool* live) {
@@ -252,11 +259,13 @@ int Listener::accept_replayed(sockaddr* address, socklen_t* length, int flags, b
 
 int Listener::accept(int fd, sockaddr* address, socklen_t* length, int flags, os::CallSite) {
   os::MetaLevel meta;
-  if (replica->leads()) return accept_live(fd, address, length, flags);
   replica->enter();
-  bool live = false;
-  const int result = accept_replayed(address, length, flags, &live);
-  return live ? accept_live(fd, address, length, flags) : result;
+  for (;;) {
+    int result = -1;
+    bool live = replica->leads();
+    if (!live) result = accept_replayed(address, length, flags, &live);
+    if (!live || accept_live(fd, address, length, flags, &result)) return result;
+  }
 }
 
 short Listener::readiness_locked(short events) {

@@ -64,7 +64,8 @@ class Listener final : public os::MetaSocket {
  private:
   bool is_virtual() const;  // a follower's: the kernel's socket is the leader's
   static Listener* make(uint64_t number);
-  int accept_live(int fd, sockaddr* address, socklen_t* length, int flags);
+  // False: this process follows, since a moment ago, and nothing was done.
+  bool accept_live(int fd, sockaddr* address, socklen_t* length, int flags, int* result);
   int accept_replayed(sockaddr* address, socklen_t* length, int flags, bool* live);
   bool take_over_socket(int fd);
   void take_over_or_bind(int fd);

@@ -16,6 +16,7 @@
 #include "replication/connection_choice.h"
 #include "replication/contention_identity.h"
 #include "replication/decision.h"
+#include "replication/live_waits.h"
 #include "replication/replica.h"
 #include "replication/request_events.h"
 #include "replication/synchronisation.h"
@@ -98,19 +99,21 @@ int OrderedSynchronisation::mutex_lock(pthread_mutex_t* mutex, const os::Deadlin
   announce_contention_point(mutex, ContentionStage::kBefore);
   Decision decision(site, activity);
   stm::LogEntry logged;
-  int result;
-  if (!decision.replay(&logged)) {
-    result = real_lock(mutex, deadline);
-    log_acquisition(decision, mutex, form, result);
-  } else {
-    decision.expect(logged, form);
-    result = logged.flags;
-    if (result == ETIMEDOUT) decision.await_its_time();
-    if (acquired(result)) acquire_in_turn(mutex, logged);
-    decision.done();
+  while (!decision.replay(&logged)) {
+    const int result = real_lock(mutex, deadline);
+    if (decision.begin_logging()) [[likely]] {
+      log_acquisition(decision, mutex, form, result);
+      announce_contention_point(mutex, ContentionStage::kAfter);
+      return result;
+    }
+    if (acquired(result)) os::real().pthread_mutex_unlock(mutex);
   }
+  decision.expect(logged, form);
+  if (logged.flags == ETIMEDOUT) decision.await_its_time();
+  if (acquired(logged.flags)) acquire_in_turn(mutex, logged);
+  decision.done();
   announce_contention_point(mutex, ContentionStage::kAfter);
-  return result;
+  return logged.flags;
 }
 
 int OrderedSynchronisation::mutex_unlock(pthread_mutex_t* mutex, os::CallSite) {
@@ -130,20 +133,28 @@ int OrderedSynchronisation::cond_wait(pthread_cond_t* cond, pthread_mutex_t* mut
     return wait_in_connection_choice(cond, mutex, deadline, site);
   count_ordered(mutex);
   Decision decision(site, activity);
+  stm::LogEntry logged;
   if (replica->leads()) {
-    stm::LogEntry none;
-    decision.replay(&none);
-    const int result = os::SynchronisationFacet::cond_wait(cond, mutex, deadline, site);
-    log_acquisition(decision, mutex, AcquireForm::kCondWake, result);
-    return result;
+    decision.replay(&logged);
+    int result;
+    {
+      const LiveWait wait(cond);
+      result = os::SynchronisationFacet::cond_wait(cond, mutex, deadline, site);
+    }
+    if (decision.begin_logging()) {
+      log_acquisition(decision, mutex, AcquireForm::kCondWake, result);
+      return result;
+    }
   }
   mutex_unlock(mutex, site);
-  stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     // This replica leads now: one spurious return.
     os::real().pthread_mutex_lock(mutex);
-    log_acquisition(decision, mutex, AcquireForm::kCondSpurious, 0);
-    return 0;
+    if (decision.begin_logging()) {
+      log_acquisition(decision, mutex, AcquireForm::kCondSpurious, 0);
+      return 0;
+    }
+    mutex_unlock(mutex, site);
   }
   const bool spurious = logged.call == static_cast<uint16_t>(AcquireForm::kCondSpurious);
   decision.expect(logged, spurious ? AcquireForm::kCondSpurious : AcquireForm::kCondWake);

@@ -6,6 +6,7 @@
 #include "libmeta_os/real_calls.h"
 #include "replication/contention_identity.h"
 #include "replication/decision.h"
+#include "replication/divergence.h"
 #include "replication/object_table.h"
 #include "replication/replica.h"
 #include "replication/synchronisation.h"
@@ -31,12 +32,25 @@ struct OnceCall {
 };
 thread_local constinit OnceCall* once_call = nullptr;
 
+// The thread has begun a once control's run, which it can't hand over to another one any more.
+void log_own_run(const OnceCall& call) {
+  Decision& decision = *call.decision;
+  stm::LogEntry logged;
+  do {
+    if (!decision.begin_logging()) continue;
+    decision.log_acquire(identity_for_log(tag_of(call.object), decision), 1, AcquireForm::kOnce, 0);
+    return;
+  } while (!decision.replay(&logged));
+  // Restored from an image that was taken just here.
+  decision.expect(logged, AcquireForm::kOnce);
+  if (logged.number != 1) diverge("another thread of the leader ran a once control's routine");
+  decision.done();
+}
+
 void run_once_routine() {
   OnceCall* call = once_call;
   call->ran = true;
-  // Published before the routine's effects can be seen by anyone who finds it done.
-  call->decision->log_acquire(identity_for_log(tag_of(call->object), *call->decision), 1,
-                              AcquireForm::kOnce, 0);
+  log_own_run(*call);  // published before its effects can be seen by anyone who finds it done
   call->routine();
 }
 
@@ -68,8 +82,12 @@ int OrderedSynchronisation::spin_lock(pthread_spinlock_t* lock, bool try_only, o
   Decision decision(site, activity);
   const AcquireForm form = try_only ? AcquireForm::kSpinTry : AcquireForm::kSpin;
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     const int result = real_lock();
+    if (!decision.begin_logging()) {
+      if (result == 0) os::real().pthread_spin_unlock(lock);
+      continue;
+    }
     uint64_t number = 0;
     if (result == 0) {
       number = count_of(object).load() + 1;
@@ -107,15 +125,10 @@ int OrderedSynchronisation::barrier_wait(pthread_barrier_t* barrier, os::CallSit
   if (activity->id == 0) return os::real().pthread_barrier_wait(barrier);
   Decision decision(site, activity);
   stm::LogEntry logged;
-  if (replica->leads()) {
-    decision.replay(&logged);
-    const int result = os::real().pthread_barrier_wait(barrier);
-    decision.log_acquire(0, result == PTHREAD_BARRIER_SERIAL_THREAD ? 1 : 0, AcquireForm::kBarrier,
-                         0);
-    return result;
-  }
+  if (replica->leads()) decision.replay(&logged);  // its step comes before the wait
   const int own = os::real().pthread_barrier_wait(barrier);
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
+    if (!decision.begin_logging()) continue;
     decision.log_acquire(0, own == PTHREAD_BARRIER_SERIAL_THREAD ? 1 : 0, AcquireForm::kBarrier, 0);
     return own;
   }
@@ -131,15 +144,15 @@ int OrderedSynchronisation::once(pthread_once_t* control, void (*routine)(), os:
     return os::real().pthread_once(control, routine);
   Decision decision(site, activity);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     OnceCall call{routine, &decision, object, false};
     OnceCall* outer = once_call;
     once_call = &call;
     const int result = os::real().pthread_once(control, run_once_routine);
     once_call = outer;
-    if (!call.ran)
-      decision.log_acquire(identity_for_log(tag_of(object), decision), 0, AcquireForm::kOnce,
-                           result);
+    if (call.ran) return result;
+    if (!decision.begin_logging()) continue;
+    decision.log_acquire(identity_for_log(tag_of(object), decision), 0, AcquireForm::kOnce, result);
     return result;
   }
   decision.expect(logged, AcquireForm::kOnce);

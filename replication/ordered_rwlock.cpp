@@ -100,8 +100,12 @@ int OrderedSynchronisation::rwlock_lock(pthread_rwlock_t* lock, bool exclusive,
   Decision decision(site, activity);
   const AcquireForm form = form_of(exclusive, deadline);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     const int result = real_lock(lock, exclusive, deadline);
+    if (!decision.begin_logging()) {
+      if (result == 0) os::real().pthread_rwlock_unlock(lock);
+      continue;
+    }
     if (result != 0) {
       decision.log_acquire(0, 0, form, result);
     } else {

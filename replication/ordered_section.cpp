@@ -78,7 +78,8 @@ void begin_look_up() {
   in_look_up = true;
   Decision decision(os::CallSite{nullptr});
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
+    if (!decision.begin_logging()) continue;
     const uint64_t turn = begin_turn();
     for (;;) {
       readers.fetch_add(1);
@@ -114,19 +115,24 @@ void enter_ordered_section(const markers::JoinPoint& point) {
   const uint64_t name = hash(point.name);
   Decision decision(os::CallSite{nullptr});
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     section_lock.lock();
+    if (!decision.begin_logging()) {
+      section_lock.unlock();
+      continue;
+    }
     close_table();
     const uint64_t number = version_now().load() + 1;
     decision.log_acquire(name, number << 32 | looked_up_now().load(), AcquireForm::kJoinPoint, 0);
-  } else {
-    decision.expect(logged, AcquireForm::kJoinPoint);
-    if (logged.object != name) diverge("it enters another ordered section than the leader did");
-    await_version(static_cast<uint32_t>(logged.number >> 32) - 1);
-    await_look_ups(static_cast<uint32_t>(logged.number));
-    section_lock.lock();
-    decision.done();
+    in_section = true;
+    return;
   }
+  decision.expect(logged, AcquireForm::kJoinPoint);
+  if (logged.object != name) diverge("it enters another ordered section than the leader did");
+  await_version(static_cast<uint32_t>(logged.number >> 32) - 1);
+  await_look_ups(static_cast<uint32_t>(logged.number));
+  section_lock.lock();
+  decision.done();
   in_section = true;
 }
 

@@ -55,9 +55,13 @@ int OrderedSynchronisation::sem_wait(sem_t* semaphore, const os::Deadline& deadl
   Decision decision(site, activity);
   const AcquireForm form = form_of(deadline);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     const int result = real_wait(semaphore, deadline);
     const int error = errno;
+    if (!decision.begin_logging()) {
+      if (result == 0) os::real().sem_post(semaphore);
+      continue;
+    }
     if (result != 0) {
       decision.log_acquire(0, 0, form, error);
     } else {
@@ -88,9 +92,10 @@ int OrderedSynchronisation::sem_getvalue(sem_t* semaphore, int* value, os::CallS
   if (activity->id == 0) return os::real().sem_getvalue(semaphore, value);
   Decision decision(site, activity);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
     const int result = os::real().sem_getvalue(semaphore, value);
     const int error = errno;
+    if (!decision.begin_logging()) continue;
     decision.log_value(ValueForm::kSemValue, static_cast<uint64_t>(*value), 0,
                        result == 0 ? 0 : error);
     errno = error;

@@ -13,9 +13,12 @@
 #include "libmeta_os/thread_numbers.h"
 #include "replication/connection.h"
 #include "replication/environment.h"
+#include "replication/follower_scheduling.h"
 #include "replication/keeper.h"
 #include "replication/kernel_identity.h"
 #include "replication/listener.h"
+#include "replication/live_part.h"
+#include "replication/live_waits.h"
 #include "replication/replica.h"
 #include "replication/standard_output.h"
 #include "stmemu/check.h"
@@ -28,6 +31,7 @@ using checkpoint::SavedDescriptor;
 
 thread_local constinit const checkpoint::SavedContext* stewards_beginning = nullptr;
 std::atomic<int> steward{0};
+bool led_in_image = false;
 
 // Supervisors find a group's processes by what /proc/PID/environ says.
 void correct_environment(int id) {
@@ -57,6 +61,14 @@ void correct_environment(int id) {
       entry[length + 1] = static_cast<char>('0' + id);
 }
 
+// The image is a leader's. Its process follows, from the place in the log where it was taken.
+void follow_from_here() {
+  replay.start(replica->slot().checkpoint_position.load());
+  replica->set_mode(Mode::kFollower);
+  note_restored_waits();
+  led_in_image = true;
+}
+
 void thread_arrived(ParkedThread& self) {
   leave_robust_locks(self.thread_pointer, self.clear_tid, self.robust_list);
   if (self.is_main != 0) {
@@ -66,7 +78,9 @@ void thread_arrived(ParkedThread& self) {
         [](pthread_t thread) { return checkpoint::number_of_thread(thread); });
     replica->become(id);
     correct_environment(id);
+    if (replica->leads()) follow_from_here();
   }
+  if (live_state_now() == LiveState::kWaits) self.ends_call = 1;
   if (stewards_beginning != nullptr) {
     self.elsewhere = stewards_beginning;
     steward.store(self.tid);
@@ -97,6 +111,11 @@ bool claim_descriptor(const SavedDescriptor& saved) {
 
 void before_threads_go_on() {
   start_keeper();
+  if (led_in_image) {
+    led_in_image = false;
+    hold_standard_output_back();
+    schedule_as_follower();
+  }
   replica->enter_slot();
 }
 

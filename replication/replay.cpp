@@ -2,6 +2,10 @@
 #include "replication/replay.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include <algorithm>
+#include <iterator>
 
 #include "libmeta_os/private_memory.h"
 #include "replication/activity.h"
@@ -26,11 +30,15 @@ constexpr uint64_t kSleepNs = 200'000'000;  // a lost wake-up costs this, not th
 
 thread_local constinit Waiter this_waiter;
 
+// Maps it, if it is not there yet.
 template <typename T>
-T* map_array(size_t count) {
-  void* memory = os::map_private(count * sizeof(T));
-  CHECK(memory != nullptr, "no memory for the replay tables");
-  return static_cast<T*>(memory);
+void clear_array(T** array, size_t count) {
+  if (*array != nullptr) {
+    memset(static_cast<void*>(*array), 0, count * sizeof(T));
+    return;
+  }
+  *array = static_cast<T*>(os::map_private(count * sizeof(T)));
+  CHECK(*array != nullptr, "no memory for the replay tables");
 }
 
 }  // namespace
@@ -38,16 +46,21 @@ T* map_array(size_t count) {
 Waiter& Replay::this_thread_waiter() { return this_waiter; }
 
 void Replay::start(uint64_t begin, uint64_t end) {
-  entries_ = map_array<stm::LogEntry>(kWindow);
-  links_ = map_array<uint32_t>(kWindow);
-  send_links_ = map_array<uint32_t>(kWindow);
-  send_waits_ = map_array<bool>(kWindow);
-  outcomes_ = map_array<uint32_t>(kWindow);
-  consumed_bits_ = map_array<uint64_t>(kWindow / 64);
-  sends_.map();
-  chunks_.map();
-  thread_decisions_.map();
-  records_ = map_array<ActivityRecord>(kRecords);
+  clear_array(&entries_, kWindow);
+  clear_array(&links_, kWindow);
+  clear_array(&send_links_, kWindow);
+  clear_array(&send_waits_, kWindow);
+  clear_array(&outcomes_, kWindow);
+  clear_array(&consumed_bits_, kWindow / 64);
+  sends_.clear();
+  chunks_.clear();
+  thread_decisions_.clear();
+  clear_array(&records_, kRecords);
+  free_records_ = nullptr;
+  fresh_records_ = 0;
+  std::fill(std::begin(buckets_), std::end(buckets_), nullptr);
+  pollers_gated_ = false;
+  accept_at_ = late_at_ = kNoPosition;
   read_position_ = begin;
   read_end_ = end;
   low_.store(begin, std::memory_order_release);
@@ -55,7 +68,10 @@ void Replay::start(uint64_t begin, uint64_t end) {
 
 // --- sets of positions ---
 
-void PositionSet::map() { bits_ = map_array<uint64_t>(kWindow / 64); }
+void PositionSet::clear() {
+  clear_array(&bits_, kWindow / 64);
+  lowest_ = kNoPosition;
+}
 
 void PositionSet::add(uint64_t position) {
   bits_[position % kWindow / 64] |= 1ull << (position % 64);

@@ -69,7 +69,7 @@ struct PositionQueue {
 // Positions in the window, and the lowest of them.
 class PositionSet {
  public:
-  void map();
+  void clear();  // makes it, the first time
   uint64_t lowest() const { return lowest_; }  // kNoPosition: empty
   void add(uint64_t position);  // above all that are in it
   // Positions from `end` on were never added. True if the lowest changed.
@@ -87,9 +87,11 @@ class Replay {
   // none waits for one that no worker is left for. Before start().
   void order_input() { input_ordered_ = true; }
 
-  // Called before the pump runs. `begin`: where this replica starts to read; from `end` on it reads
-  // nothing.
+  // Called before the pump runs, and again where a leader's image is restored. `begin`: where this
+  // replica starts to read; from `end` on it reads nothing.
   void start(uint64_t begin, uint64_t end = kNoPosition);
+  // A leader, with all its threads stopped: nothing of what it had followed is left.
+  bool is_empty() const { return sleepers_ == nullptr && low() == read_position_; }
 
   // --- for the application's threads ---
 

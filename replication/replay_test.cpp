@@ -96,7 +96,7 @@ class Sleeper {
 TEST(PositionSet, KnowsItsLowestPositionRoundTheWindow) {
   std::mt19937_64 random(stm::test_seed());
   PositionSet set;
-  set.map();
+  set.clear();
   std::set<uint64_t> model;
   uint64_t end = 1'000'003;
   for (int step = 0; step < 200'000; ++step) {

@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "checkpoint/process/process_image.h"
+#include "checkpoint/process/thread_stop.h"
 #include "libmeta_os/guard.h"
 #include "replication/connection.h"
 #include "replication/futex.h"
+#include "replication/live_part.h"
+#include "replication/live_waits.h"
 #include "replication/own_thread.h"
 #include "replication/rejoin.h"
 #include "replication/replay.h"
@@ -21,17 +24,41 @@ using checkpoint::SaveOutcome;
 
 constexpr uint64_t kLookNs = 20'000'000;
 
+// Of a thread that is stopped: libauxin is preloaded, so its thread-local variables stand at the
+// same distance from every thread's pointer.
+LiveState live_state_of(const checkpoint::ParkedThread& thread) {
+  const auto own = reinterpret_cast<uint64_t>(__builtin_thread_pointer());
+  const uint64_t distance = reinterpret_cast<uint64_t>(&live_state) - own;
+  return reinterpret_cast<const std::atomic<LiveState>*>(thread.thread_pointer + distance)->load();
+}
+
+// Whether every thread of a leader is where it can become a follower's.
+bool leader_is_steady() {
+  for (uint32_t i = 0; i < checkpoint::parked_thread_count(); ++i) {
+    const checkpoint::ParkedThread& thread = checkpoint::parked_thread(i);
+    if (thread.state.load() != checkpoint::ParkedThread::kParked) continue;
+    const LiveState state = live_state_of(thread);
+    if (state == LiveState::kPublishes) return false;
+    if (state == LiveState::kWaits && thread.in_call == 0) return false;
+  }
+  return live_waits_are_steady() && replay.is_empty();
+}
+
 AtStop stopped(uint64_t* log_position, const char** reason) {
-  if (replica->mode() != Mode::kFollower ||
-      replica->control().leadership.holder() == steward_number()) {
-    *reason = "this replica does not follow any more";
+  GroupControl& control = replica->control();
+  const bool leads = replica->leads();
+  if (leads ? control.phase.load() >= GroupPhase::kEnding
+            : replica->mode() != Mode::kFollower ||
+                  control.leadership.holder() == steward_number()) {
+    *reason = leads ? "the group is ending" : "this replica does not follow any more";
     return AtStop::kRefuse;
   }
   // The restored process looks at these before its threads run again.
   if (!replay.lock().try_lock()) return AtStop::kAgain;
   replay.lock().unlock();
   if (!robust_locks_are_at_rest() || !Connection::table_is_steady()) return AtStop::kAgain;
-  *log_position = replay.low();
+  if (leads && !leader_is_steady()) return AtStop::kAgain;
+  *log_position = leads ? replica->log().end() : replay.low();
   replica->slot().checkpoint_position.store(*log_position);
   return AtStop::kGo;
 }

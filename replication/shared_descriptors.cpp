@@ -20,6 +20,7 @@
 #include "replication/divergence.h"
 #include "replication/futex.h"
 #include "replication/listener.h"
+#include "replication/live_part.h"
 #include "replication/replica.h"
 
 namespace auxin::replication {
@@ -82,6 +83,13 @@ void mark_polled(os::MetaSocket* socket) {
   }
 }
 
+int poll_live(pollfd* fds, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+  const LivePart waits(LiveState::kWaits);
+  if (waits.leads()) return os::real().ppoll(fds, count, timeout, mask);
+  errno = EINTR;
+  return -1;
+}
+
 // The middleware deals with the name of a socket that replicas share, which the leader has made. In
 // a rehearsal there is no such name any more.
 bool leaves_name_to_leader(os::CallSite site) {
@@ -142,7 +150,8 @@ int SharedDescriptors::connect(int fd, const sockaddr* address, socklen_t length
   }
   Decision decision(site);
   stm::LogEntry logged;
-  if (!decision.replay(&logged)) {
+  while (!decision.replay(&logged)) {
+    if (!decision.begin_logging()) continue;
     const int result = os::real().connect(fd, address, length);
     const int error = errno;
     Connection* made = nullptr;
@@ -162,17 +171,19 @@ int SharedDescriptors::connect(int fd, const sockaddr* address, socklen_t length
   return -1;
 }
 
-bool SharedDescriptors::takes_polls() const {
-  return !replica->leads() || current_activity()->id != 0;
-}
+bool SharedDescriptors::takes_polls() const { return true; }
 
 int SharedDescriptors::poll(pollfd* fds, nfds_t count, const timespec* timeout,
                             const sigset_t* mask) {
   os::MetaLevel meta;
   replica->enter();
-  return current_activity()->id != 0 && has_connection(fds, count)
-             ? poll_agreed(fds, count, timeout, mask)
-             : poll_freely(fds, count, timeout, mask);
+  if (current_activity()->id != 0 && has_connection(fds, count))
+    return poll_agreed(fds, count, timeout, mask);
+  if (current_activity()->id == 0 && replica->leads()) {
+    const int result = poll_live(fds, count, timeout, mask);
+    if (replica->leads()) return result;
+  }
+  return poll_freely(fds, count, timeout, mask);
 }
 
 // What an activity waits for on a connection, or that it waited in vain, is a decision.
@@ -180,30 +191,31 @@ int SharedDescriptors::poll_agreed(pollfd* fds, nfds_t count, const timespec* ti
                                    const sigset_t* mask) {
   Decision decision(os::CallSite{});
   stm::LogEntry logged;
-  if (decision.replay(&logged)) {
-    decision.expect(logged, ValueForm::kPolled);
-    if (logged.flags == 0 && logged.payload_size_bytes != count * sizeof(short))
-      diverge("the leader waited for other descriptors here");
-    const char* ready = replica->log().payload_at(logged.payload_offset);
-    for (nfds_t i = 0; logged.flags == 0 && i < count; ++i)
-      memcpy(&fds[i].revents, ready + i * sizeof(short), sizeof(short));
-    decision.done();
-    if (logged.flags == 0) return static_cast<int>(logged.object);
-    errno = logged.flags;
-    return -1;
+  while (!decision.replay(&logged)) {
+    const int result = poll_freely(fds, count, timeout, mask);
+    const int error = errno;
+    if (!decision.begin_logging()) continue;
+    if (result < 0) {
+      decision.log_value(ValueForm::kPolled, 0, 0, error);
+    } else {
+      short ready[kMaxAgreedPoll];
+      for (nfds_t i = 0; i < count; ++i) ready[i] = fds[i].revents;
+      decision.log_bytes(ValueForm::kPolled, ready, static_cast<uint32_t>(count * sizeof(short)),
+                         static_cast<uint64_t>(result));
+    }
+    errno = error;
+    return result;
   }
-  const int result = poll_freely(fds, count, timeout, mask);
-  const int error = errno;
-  if (result < 0) {
-    decision.log_value(ValueForm::kPolled, 0, 0, error);
-  } else {
-    short ready[kMaxAgreedPoll];
-    for (nfds_t i = 0; i < count; ++i) ready[i] = fds[i].revents;
-    decision.log_bytes(ValueForm::kPolled, ready, static_cast<uint32_t>(count * sizeof(short)),
-                       static_cast<uint64_t>(result));
-  }
-  errno = error;
-  return result;
+  decision.expect(logged, ValueForm::kPolled);
+  if (logged.flags == 0 && logged.payload_size_bytes != count * sizeof(short))
+    diverge("the leader waited for other descriptors here");
+  const char* ready = replica->log().payload_at(logged.payload_offset);
+  for (nfds_t i = 0; logged.flags == 0 && i < count; ++i)
+    memcpy(&fds[i].revents, ready + i * sizeof(short), sizeof(short));
+  decision.done();
+  if (logged.flags == 0) return static_cast<int>(logged.object);
+  errno = logged.flags;
+  return -1;
 }
 
 int SharedDescriptors::poll_freely(pollfd* fds, nfds_t count, const timespec* timeout,
@@ -259,8 +271,9 @@ int SharedDescriptors::poll_freely(pollfd* fds, nfds_t count, const timespec* ti
     if (!virtual_now && ready == 0 && timeout == nullptr) sleep_ns_left = ~0ull;
     timespec sleep{static_cast<time_t>(sleep_ns_left / 1000000000u),
                    static_cast<long>(sleep_ns_left % 1000000000u)};
-    const int result = os::real().ppoll(set.fds, count + 1,
-                                        sleep_ns_left == ~0ull ? nullptr : &sleep, mask);
+    const timespec* limit = sleep_ns_left == ~0ull ? nullptr : &sleep;
+    const int result = virtual_now ? os::real().ppoll(set.fds, count + 1, limit, mask)
+                                   : poll_live(set.fds, count + 1, limit, mask);
     const int error = errno;
     if (waiter.event_fd >= 0) {
       FutexGuard guard(replay.lock());
@@ -270,6 +283,12 @@ int SharedDescriptors::poll_freely(pollfd* fds, nfds_t count, const timespec* ti
     if (set.fds[count].revents != 0) {
       uint64_t drained;
       raw_syscall(SYS_read, set.event_fd, reinterpret_cast<long>(&drained), sizeof drained);
+    }
+    if (!virtual_now && !replica->leads()) {
+      // Restored from an image of a leader that was just here. An activity's poll follows.
+      if (current_activity()->id == 0) continue;
+      errno = EINTR;
+      return -1;
     }
     if (result < 0) {
       if (ready > 0) return ready;

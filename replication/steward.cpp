@@ -12,6 +12,8 @@
 #include "libmeta_os/real_calls.h"
 #include "replication/follower_scheduling.h"
 #include "replication/futex.h"
+#include "replication/live_part.h"
+#include "replication/live_waits.h"
 #include "replication/log_writer.h"
 #include "replication/own_thread.h"
 #include "replication/promotion.h"
@@ -92,7 +94,12 @@ void* steward(void*) {
       sleep_ns(kLeaderTickNs);  // the supervisor makes it the end, or nobody does and time passes
       continue;
     }
-    if (!promote()) {
+    bool promoted;
+    {
+      const LivePart publishes;
+      promoted = promote();
+    }
+    if (!promoted) {
       control.leadership.unlock(real_mutex_calls());
       sleep_ns(1'000'000);  // give the better one time to take it
     }
@@ -148,7 +155,9 @@ void watch_leader() {
 void tend_follower() {
   const uint64_t poll_ns = uint64_t{replica->settings().follower_poll_us} * 1000;
   uint64_t idle = 0;
+  bool wakes = true;  // those who waited when this process's image was taken of a leader
   while (!replica->leads()) {
+    if (wakes) wakes = wake_restored_waits();
     ReplicaSlot& slot = replica->slot();  // another one in a restored process
     const int taken = replay.pump();
     replay.notice_unread();
@@ -169,19 +178,25 @@ void tend_follower() {
   }
 }
 
+void tend_leader(uint64_t tick) {
+  const LivePart publishes;
+  if (!publishes.leads()) return;
+  replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
+  replica->slot().position.store(replica->log().end(), std::memory_order_relaxed);
+  tend_log();
+  reserve_log_ahead();
+  flush_pending_output();
+  if (tick % kCountersEveryTicks == 0) publish_counters();
+  look_at_recording_request();
+}
+
 void* tender(void*) {
   os::MetaLevel meta;
   name_own_thread("auxin-tender");
   replica->enter();
-  if (!replica->leads()) tend_follower();
   for (uint64_t tick = 0;; ++tick) {
-    replica->slot().heartbeat.fetch_add(1, std::memory_order_relaxed);
-    replica->slot().position.store(replica->log().end(), std::memory_order_relaxed);
-    tend_log();
-    reserve_log_ahead();
-    flush_pending_output();
-    if (tick % kCountersEveryTicks == 0) publish_counters();
-    look_at_recording_request();
+    if (!replica->leads()) tend_follower();
+    tend_leader(tick);
     sleep_ns(kLeaderTickNs);
   }
 }

@@ -82,6 +82,11 @@ int64_t number_from_code(uint64_t rip) {
   return -1;
 }
 
+bool is_call_instruction(uint64_t rip) {
+  const auto* code = reinterpret_cast<const unsigned char*>(rip);
+  return (rip & 4095) != 4095 && code[0] == 0x0f && code[1] == 0x05;
+}
+
 }  // namespace
 
 void InterruptedCall::examine(const ucontext_t& frame, const CallBefore& before) {
@@ -93,9 +98,14 @@ void InterruptedCall::examine(const ucontext_t& frame, const CallBefore& before)
   if (rip >= reinterpret_cast<uint64_t>(&auxin_wait_again) &&
       (rip < done || (rip == done && cut_short))) {
     number_ = kStoppedAgain;  // go_on() tells the outer handler
+    place_ = Place::kAfter;
     return;
   }
-  if (!cut_short) return;
+  if (!cut_short) {
+    // Where the kernel makes it again by itself, the frame is before it.
+    if (is_call_instruction(rip)) place_ = Place::kBefore;
+    return;
+  }
   if (before.number >= 0 && before.rip == rip && before.rsp == rsp &&
       before.number != SYS_restart_syscall) {
     number_ = before.number;
@@ -103,6 +113,7 @@ void InterruptedCall::examine(const ucontext_t& frame, const CallBefore& before)
     number_ = number_from_code(rip);
   }
   if (number_ < 0) return;
+  place_ = Place::kAfter;
   choose(frame);
 }
 
@@ -184,6 +195,13 @@ void InterruptedCall::choose(const ucontext_t& frame) {
   }
   way_ = Way::kInHandler;
   deadline_ns_ = now_ns() + rest_ns;
+}
+
+void InterruptedCall::end(ucontext_t& frame) {
+  greg_t* registers = frame.uc_mcontext.gregs;
+  registers[REG_RAX] = -EINTR;
+  if (number_ == kStoppedAgain) registers[REG_RIP] = reinterpret_cast<greg_t>(auxin_wait_again_done);
+  if (place_ == Place::kBefore) registers[REG_RIP] += 2;
 }
 
 void InterruptedCall::go_on(ucontext_t& frame) {

@@ -40,13 +40,21 @@ class InterruptedCall {
   // the call go on. May block as long as the call does; another stop may come meanwhile.
   void go_on(ucontext_t& frame);
 
+  // Whether the thread is in a system call, or at the instruction that begins it.
+  bool in_call() const { return place_ != Place::kElsewhere; }
+  // Instead of go_on(), only if in_call(): the call comes back with EINTR, or is not made at all and
+  // seems to have come back so.
+  void end(ucontext_t& frame);
+
  private:
+  enum class Place : uint32_t { kElsewhere, kBefore, kAfter };
   enum class Way : uint32_t { kNone, kInPlace, kInHandler };
   // Where in the call's arguments the time limit is.
   enum class Limit : uint32_t { kNone, kMilliseconds, kTimespec };
 
   void choose(const ucontext_t& frame);
 
+  Place place_ = Place::kElsewhere;
   Way way_ = Way::kNone;
   Limit limit_ = Limit::kNone;
   int limit_argument_ = -1;      // 0..5

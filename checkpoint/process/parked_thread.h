@@ -34,11 +34,13 @@ struct ParkedThread {
   uint32_t round = 0;           // which stop it is
   int32_t tid = 0;              // the kernel's, in the process that it was stopped in
   CallBefore before;
+  uint32_t in_call = 0;         // 1: it stopped in a system call, or at its instruction
 
   SavedContext context{};       // goes on in the handler
   // Set by the owner when the thread arrives in a new process: it goes on there, and not in the
   // call that it was in. Null: as ever.
   const SavedContext* elsewhere = nullptr;
+  uint32_t ends_call = 0;       // the same: 1: that call comes back with EINTR (only if in_call)
   uint32_t is_main = 0;         // 1: the process's first thread
   uint64_t thread_pointer = 0;  // FS base
   uint64_t clear_tid = 0;       // address that the kernel clears at its end (pthread_join waits)

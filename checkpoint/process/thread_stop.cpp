@@ -52,14 +52,17 @@ void park(ParkedThread& self, ucontext_t& frame) {
   const uint32_t round = self.round;
   InterruptedCall call;
   call.examine(frame, self.before);
+  self.in_call = call.in_call() ? 1 : 0;
   describe_own_thread(self);
   const SavedContext* volatile elsewhere = nullptr;
+  volatile bool ends = false;
   if (auxin_save_context(&self.context) == 0) {
     self.state.store(ParkedThread::kParked, std::memory_order_release);
     if (not_parked.fetch_sub(1, std::memory_order_acq_rel) == 1) wake(not_parked, 1);
   } else {
     arrive_in_new_process(self);
     elsewhere = self.elsewhere;
+    ends = self.ends_call != 0;
   }
   // The record may be used for the next stop already when this one is over.
   while (round_now.load(std::memory_order_acquire) == round) wait_on(round_now, round, 0);
@@ -67,7 +70,8 @@ void park(ParkedThread& self, ucontext_t& frame) {
     raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&frame.uc_sigmask), 0, 8);
     auxin_continue_context(elsewhere);
   }
-  call.go_on(frame);
+  if (ends) call.end(frame);
+  else call.go_on(frame);
 }
 
 // The signal carries the round and the record's number: one that comes late touches nothing.

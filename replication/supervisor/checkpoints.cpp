@@ -167,7 +167,8 @@ bool Checkpoints::due(const Measure& now) const {
               now.payload_bytes - last_->payload_bytes);
 }
 
-// The follower that is furthest on; -1: none follows closely.
+// The follower that is furthest on; where the group has none by its nature, the leader. -1: none
+// follows closely.
 int Checkpoints::choose(const bool (&runs)[replication::kMaxReplicas]) const {
   const replication::GroupControl& control = memory_.control();
   int best = -1;
@@ -176,6 +177,9 @@ int Checkpoints::choose(const bool (&runs)[replication::kMaxReplicas]) const {
     if (!runs[id] || slot.role.load() != Role::kFollower || slot.excluded.load() != 0) continue;
     if (best < 0 || slot.position.load() > control.replicas[best].position.load()) best = id;
   }
+  if (best < 0 && control.settings.replica_count == 1 && runs[0] &&
+      control.replicas[0].role.load() == Role::kLeader)
+    return 0;
   return best;
 }
 

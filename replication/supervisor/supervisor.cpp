@@ -247,8 +247,8 @@ bool Supervisor::start(int id) {
   ReplicaProcess& process = processes_[id];
   process.restart_at_ms.reset();
   const bool again = words.incarnation.load() > 0;
-  if (again && logged() && running_count() == 0) {
-    // Nobody is left to take descriptors over from a keeper, which would only hold the ports.
+  if (again && logged() && running_count() == 0 && !checkpoints_.usable()) {
+    // Who begins anew takes no descriptors over from a keeper, which would only hold the ports.
     kill_members(group_.launch.memory_path);
   }
   words.exit_known.store(0);
