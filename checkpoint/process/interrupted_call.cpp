@@ -200,7 +200,8 @@ void InterruptedCall::choose(const ucontext_t& frame) {
 void InterruptedCall::end(ucontext_t& frame) {
   greg_t* registers = frame.uc_mcontext.gregs;
   registers[REG_RAX] = -EINTR;
-  if (number_ == kStoppedAgain) registers[REG_RIP] = reinterpret_cast<greg_t>(auxin_wait_again_done);
+  if (number_ == kStoppedAgain)
+    registers[REG_RIP] = reinterpret_cast<greg_t>(auxin_wait_again_done);
   if (place_ == Place::kBefore) registers[REG_RIP] += 2;
 }
 

@@ -42,8 +42,8 @@ class InterruptedCall {
 
   // Whether the thread is in a system call, or at the instruction that begins it.
   bool in_call() const { return place_ != Place::kElsewhere; }
-  // Instead of go_on(), only if in_call(): the call comes back with EINTR, or is not made at all and
-  // seems to have come back so.
+  // Instead of go_on(), only if in_call(): the call comes back with EINTR, or is not made at all
+  // and seems to have come back so.
   void end(ucontext_t& frame);
 
  private:

@@ -47,6 +47,8 @@ struct Chain {
 };
 constinit Chain chain{};
 
+uint64_t stopped_ns = 0;   // when the latest stop began
+
 constexpr int kMostRounds = 4;
 constexpr uint64_t kLittleBytes = 256 * 1024;  // copied in the stop in a tenth of a millisecond
 
@@ -63,6 +65,7 @@ void say(SaveResult* result, SaveOutcome outcome, const char* format, const char
 }
 
 bool stop_once(const SaveOptions& options, SaveResult* result) {
+  stopped_ns = now_ns(CLOCK_MONOTONIC);
   const StopResult stopped = stop_threads(options.patience_ns);
   result->thread_count = stopped.thread_count + 1;
   switch (stopped.status) {
@@ -232,7 +235,7 @@ uint64_t restore_parameter() { return kept.restorer.parameter; }
 
 SaveResult save_process(const SaveOptions& options) {
   static SaveResult result;   // not on the stack: valid on both returns
-  static uint64_t mask, begin_ns;
+  static uint64_t mask;
   result = SaveResult{};
   if (!tables.prepare() || !file.prepare(&tables) || !pages.prepare(&tables, options.method) ||
       !kept.descriptors.prepare()) {
@@ -245,7 +248,6 @@ SaveResult save_process(const SaveOptions& options) {
   tables.forget_runs();
   if ((chain.length != 0 && !options.base && pages.tracks()) || begin_base(options, &result)) {
     if (copy_ahead(options, &result)) {
-      begin_ns = now_ns(CLOCK_MONOTONIC);
       if (stop(options, &result)) {
         describe_own_thread(kept.saver);
         set_restart(&kept.saver, &kept.restorer, kept.hooks.thread_arrived);
@@ -257,7 +259,7 @@ SaveResult save_process(const SaveOptions& options) {
           chain = Chain{};
           make_the_rest_again();
         }
-        result.pause_ns = now_ns(CLOCK_MONOTONIC) - begin_ns;
+        result.pause_ns = now_ns(CLOCK_MONOTONIC) - stopped_ns;
       }
       if (result.outcome != SaveOutcome::kRestored) finish(options, &result);
     }
