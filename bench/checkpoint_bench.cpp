@@ -243,14 +243,14 @@ void measure_track(double seconds) {
   const uint64_t begin = reinterpret_cast<uint64_t>(memory);
   if (tracker.add(begin, begin + kBytes) != TrackingStatus::kOk) give_up("it can't be tracked");
   const RunVisitor nothing{nullptr, [](void*, const PageRun&) {}};
-  tracker.look(true, nothing);
+  tracker.look(nothing);
   std::vector<double> figures;
   const double end_us = now_us() + seconds * 1e6;
   do {
     const double plain_us = stores.us(untracked);
     const double store_us = stores.us(memory);
     const double looked_at_us = now_us();
-    const LookReport report = tracker.look(true, nothing);
+    const LookReport report = tracker.look(nothing);
     const double look_us = now_us() - looked_at_us;
     if (report.changed_bytes != stores.count() * kPageBytes) give_up("not what was stored");
     figures.push_back(stores.ns_of_page(store_us + look_us, plain_us));

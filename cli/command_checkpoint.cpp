@@ -58,7 +58,7 @@ int take(const Options& options) {
   auto memory = supervisor::GroupMemory::open(directory + "/" + supervisor::kMemoryFile, false);
   if (!memory) return refuse(memory.error());
   replication::GroupControl& control = memory->control();
-  if (control.settings.style == replication::Style::kNone)
+  if (control.style.load() == replication::Style::kNone)
     return refuse(fmt::format("group {} has no log, so nothing could follow a checkpoint; run it "
                               "with --style semi-active", options.name));
   if (!control.supervisor.seems_held())

@@ -53,7 +53,8 @@ Result<Configuration> configure(const Options& options, const std::vector<std::s
     configuration.replicas = *count;
   }
   if (options.style && !supervisor::parse_style(*options.style, &configuration.style)) {
-    return Error{fmt::format("unknown style '{}'; --style takes semi-active or none",
+    return Error{fmt::format("unknown style '{}'; --style takes semi-active, warm-passive, "
+                             "cold-passive or none",
                              *options.style)};
   }
   if (options.name) {
@@ -102,7 +103,8 @@ void add_run_command(CLI::App& app, const std::vector<std::string>& server, Acti
       ->type_name("N");
   command
       ->add_option("--style", options->style,
-                   "semi-active (default), or none: one supervised process")
+                   "semi-active (default), warm-passive, cold-passive, or none: one supervised "
+                   "process")
       ->type_name("STYLE");
   command->add_option("--config", options->config, "A TOML file with further choices")
       ->type_name("FILE");

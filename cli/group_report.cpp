@@ -57,6 +57,7 @@ int living_pid(const ReplicaSlot& slot) {
 
 const char* role_name(Role role, bool lives) {
   if (role == Role::kDiverged) return "diverged";
+  if (role == Role::kBackup) return "backup";
   if (!lives) return "dead";
   switch (role) {
     case Role::kLeader: return "leader";
@@ -129,7 +130,7 @@ Result<GroupReport> read_group(const std::string& directory) {
 
   GroupReport report;
   report.name = load_text(control.name);
-  report.style = supervisor::style_name(control.settings.style);
+  report.style = supervisor::style_name(control.style.load());
   report.phase = phase_name(control.phase.load());
   report.stop_reason = load_text(control.stop_reason);
   report.state_directory = directory;
@@ -141,7 +142,7 @@ Result<GroupReport> read_group(const std::string& directory) {
   report.facets = divided(load_text(control.facets));
   report.maps = divided(load_text(control.map_names));
 
-  const bool logged = control.settings.style != replication::Style::kNone;
+  const bool logged = control.style.load() != replication::Style::kNone;
   report.log_begin = log.begin();
   report.log_end = log.end();
   report.log_bytes = (report.log_end - report.log_begin) * 64 +

@@ -95,6 +95,8 @@ class Connection final : public os::MetaSocket {
   // In a restored process, where all other threads stand still: the socket comes under the number
   // `fd` again. False: it is not this connection's.
   bool fetch_again(int fd, bool close_on_exec);
+  // In a process that was restored to go back: what the log said of it is no more, nor is its peer.
+  void leave_history();
   static bool table_is_steady();  // no thread is changing which connections there are
   void publish_holder();  // this process's descriptor, for followers to fetch
 

@@ -91,6 +91,7 @@ bool Connection::receive_live(int fd, msghdr* message, int flags, ssize_t* resul
   for (;;) {
     kill_point(KillPoint::kBeforeReceive);
     const size_t room = std::min<size_t>(wanted - got, kLandingSizeBytes);
+    hold_back_for_checkpoint();
     const LivePart waits(LiveState::kWaits);
     if (!waits.leads()) return got > 0;
     const ssize_t size = os::real().recv(fd, landing, room, flags & ~MSG_WAITALL);

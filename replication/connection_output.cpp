@@ -238,6 +238,16 @@ uint32_t Connection::await_late_outcome(uint64_t position, const stm::LogEntry& 
   return outcome;
 }
 
+void Connection::leave_history() {
+  lost_ = true;
+  queue_ = send_order_ = {};
+  head_taken_ = 0;
+  last_send_ = kNoPosition;
+  unflushed_begin_ = unflushed_end_ = 0;
+  for (LateSend* late = late_sends_; late != nullptr; late = late->next)
+    late->outcome.store(outcome_of(-1, EPIPE), std::memory_order_release);
+}
+
 // A copy of a Send's payload, until the connection's next Send or its end. False: the log has given
 // it up. Under send_lock_.
 bool Connection::keep_send(uint64_t position, uint64_t payload_offset, uint32_t size) {

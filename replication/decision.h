@@ -49,7 +49,10 @@ class Decision {
     if (step_ == 0) [[likely]] step_ = ++activity_->step;
     if (!replica->leads()) [[unlikely]] return follow(entry);
     // A request was held back where it entered; a thread of the application's has no other place.
-    if (!is_request(activity_->id)) hold_back_for_followers();
+    if (!is_request(activity_->id)) {
+      hold_back_for_checkpoint();
+      hold_back_for_followers();
+    }
     return false;
   }
   // The followed decision has taken effect here.

@@ -32,7 +32,15 @@ inline constexpr int kMaxPromotions = 256;     // the latest ones are kept
 inline constexpr int kMaxUnsupported = 64;
 inline constexpr uint32_t kLandingSizeBytes = 16384;  // per connection
 
-enum class Style : uint32_t { kNone = 0, kSemiActive = 1 };
+// Passive styles: only the leader executes. In the warm one a backup holds the newest checkpoint in
+// memory, in the cold one checkpoint and log are all there is of it.
+enum class Style : uint32_t { kNone = 0, kSemiActive = 1, kWarmPassive = 2, kColdPassive = 3 };
+
+inline bool is_passive(Style style) {
+  return style == Style::kWarmPassive || style == Style::kColdPassive;
+}
+
+enum class Wish : uint32_t { kNone = 0, kStyle = 1, kRestore = 2 };
 
 enum class GroupPhase : uint32_t {
   kStarting = 0,   // no replica has led yet
@@ -43,14 +51,15 @@ enum class GroupPhase : uint32_t {
 };
 
 enum class Role : uint32_t {
-  kAbsent = 0, kJoining = 1, kFollower = 2, kLeader = 3, kDead = 4, kDiverged = 5, kPromoting = 6
+  kAbsent = 0, kJoining = 1, kFollower = 2, kLeader = 3, kDead = 4, kDiverged = 5, kPromoting = 6,
+  kBackup = 7  // of a passive style: does not execute; takes over from the newest checkpoint
 };
 
 enum class Compare : uint32_t { kBytes = 0, kLength = 1, kNone = 2 };
 
 // What the supervisor took from configuration; fixed for the group's life.
 struct Settings {
-  Style style;
+  Style style;                    // to begin with; GroupControl::style is what it is now
   uint32_t replica_count;
   uint32_t spin_ns;               // a waiting follower spins this long before it sleeps
   uint32_t follower_poll_us;      // how often an idle follower looks at the log
@@ -161,6 +170,13 @@ struct alignas(4096) GroupControl {
   // the group's end, however it dies, and nobody takes over. 0: it was not told.
   std::atomic<uint64_t> end_asked_until_ns;
   Settings settings;
+  std::atomic<Style> style;                // by the supervisor
+  // What commands ask of the supervisor: one at a time, numbered by `wishes`.
+  std::atomic<uint64_t> wishes;
+  std::atomic<uint64_t> wishes_answered;
+  std::atomic<Wish> wish;
+  std::atomic<uint64_t> wish_value;        // a style; a checkpoint's number, 0: the newest
+  char wish_answer[512];                   // "+": done, "-": why not, with what to tell people
 
   std::atomic<int32_t> supervisor_pid;
   stm::RobustLock supervisor;              // held by the living supervisor's main thread
@@ -187,6 +203,10 @@ struct alignas(4096) GroupControl {
   std::atomic<uint64_t> checkpoints_asked;    // by the command, so far
   std::atomic<uint64_t> checkpoints_answered; // of these
   char checkpoint_answer[512];                // of the latest; "": it is good
+  // The group has gone back to that checkpoint: its history goes on from this place in the log, and
+  // not from where the checkpoint was taken. 0: never. The position is written first.
+  std::atomic<uint64_t> restored_position;
+  std::atomic<uint64_t> restored_checkpoint;
 
   // Lock counts of the group: the leaders' so far. `base` holds the sums of ended leaderships.
   std::atomic<uint32_t> class_count;

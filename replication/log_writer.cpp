@@ -18,6 +18,8 @@ constexpr uint64_t kPayloadAhead = 8 << 20;
 constexpr uint64_t kEntriesMapped = 1 << 14;   // in this process, ahead of the log's end
 constexpr uint64_t kPayloadMapped = 2 << 20;
 constexpr uint64_t kPauseNs = 200'000;
+constexpr uint64_t kCheckpointPatienceNs = 10'000'000'000;  // a passive style's, with a full log
+constexpr uint64_t kHeldBackShare = 4;  // … from when on less than a quarter of the log is left
 
 struct Progress {
   uint64_t position = 0;
@@ -50,6 +52,27 @@ uint64_t payload_needed(uint64_t position) {
   return lowest;
 }
 
+// Room for one entry, its payload and `1 / share` of the rings: what other threads may be taking at
+// the same moment.
+bool has_room(size_t payload_bytes, uint64_t share) {
+  const stm::Layout& layout = replica->memory().layout();
+  return replica->log().has_room(layout.entry_capacity / share,
+                                 layout.payload_size_bytes / share + payload_bytes);
+}
+
+// In a passive style the log is all there is of what came after the newest checkpoint. It is kept
+// until the next one, which may not come: then the leader goes on, without anybody to take over.
+bool checkpoint_is_awaited(uint64_t now_ns) {
+  static std::atomic<uint64_t> full_since_ns{0};
+  if (has_room(0, kHeldBackShare)) {
+    full_since_ns.store(0);
+    return true;
+  }
+  uint64_t since_ns = 0;
+  if (full_since_ns.compare_exchange_strong(since_ns, now_ns)) return true;
+  return now_ns - since_ns < kCheckpointPatienceNs;
+}
+
 // Gives up some of the log's old end, or waits a moment where all of it is needed.
 void make_room() {
   stm::StableLog& log = replica->log();
@@ -65,14 +88,6 @@ void make_room() {
   } else {
     sleep_ns(kPauseNs);
   }
-}
-
-// Room for one entry, its payload and `1 / share` of the rings: what other threads may be taking at
-// the same moment.
-bool has_room(size_t payload_bytes, uint64_t share) {
-  const stm::Layout& layout = replica->memory().layout();
-  return replica->log().has_room(layout.entry_capacity / share,
-                                 layout.payload_size_bytes / share + payload_bytes);
 }
 
 struct Place {
@@ -208,6 +223,8 @@ void tend_log() {
     if (other.excluded.load() == 0) keep = std::min(keep, position);
     if (role == Role::kFollower && other.excluded.load() == 0) lowest = std::min(lowest, position);
   }
+  if (is_passive(control.style.load(std::memory_order_relaxed)) && checkpoint_is_awaited(now_ns))
+    keep = std::min(keep, control.checkpoint_position.load());
   needed.store(lowest, std::memory_order_relaxed);
   kept.store(keep, std::memory_order_relaxed);
   if (joiner < 0) {
@@ -234,6 +251,17 @@ void reserve_log_ahead() {
     const uint64_t from = std::max(end, payload_mapped);
     payload_mapped = end + kPayloadMapped;
     replica->memory().map_payload_ahead(from % layout.payload_size_bytes, payload_mapped - from);
+  }
+}
+
+void hold_back_for_checkpoint() {
+  GroupControl& control = replica->control();
+  if (has_room(0, kHeldBackShare)) [[likely]] return;
+  while (is_passive(control.style.load()) && checkpoint_is_awaited(monotonic_ns()) &&
+         !has_room(0, kHeldBackShare)) {
+    // What a checkpoint has made superfluous.
+    if (control.checkpoint_position.load() > replica->log().begin()) make_room();
+    sleep_ns(kPauseNs);
   }
 }
 

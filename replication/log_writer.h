@@ -25,6 +25,9 @@ size_t most_payload_bytes();  // 16 KiB to 1 MiB, by the size of the log
 // Waits while followers that count are more than the bound behind. Called where a request enters
 // the server, so the leader slows down before fail-over would become slow.
 void hold_back_for_followers();
+// The same for a passive style whose log is nearly full: until the next checkpoint, at most about
+// ten seconds. Before anything is taken up: a checkpoint can't be taken of a thread in append().
+void hold_back_for_checkpoint();
 
 // Housekeeping: which followers count. Every few milliseconds, and when the log is full.
 void tend_log();

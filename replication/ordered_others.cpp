@@ -167,7 +167,7 @@ int OrderedSynchronisation::once(pthread_once_t* control, void (*routine)(), os:
   // when: the count may be that of an earlier one at this address.
   for (;;) {
     const uint32_t seen = static_cast<uint32_t>(count_of(object).load());
-    if (is_done(*control)) break;
+    if (is_done(*control) || replica->leads()) break;
     await_change(count_word(object), seen);
   }
   decision.done();

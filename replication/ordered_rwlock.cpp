@@ -56,7 +56,7 @@ void follow(pthread_rwlock_t* lock, bool exclusive, const stm::LogEntry& entry) 
   check_identity(os::rwlock_tag(lock), entry);
   if (!exclusive) {
     const uint32_t wanted = static_cast<uint32_t>(entry.number);
-    for (uint32_t seen; (seen = version(lock).load()) != wanted;)
+    for (uint32_t seen; (seen = version(lock).load()) != wanted && !replica->leads();)
       await_change(version_word(lock), seen);
     os::real().pthread_rwlock_rdlock(lock);
     readers(lock).fetch_add(1);
@@ -65,9 +65,9 @@ void follow(pthread_rwlock_t* lock, bool exclusive, const stm::LogEntry& entry) 
   }
   const uint32_t number = static_cast<uint32_t>(entry.number >> 32);
   const uint32_t before = static_cast<uint32_t>(entry.number);
-  for (uint32_t seen; (seen = version(lock).load()) != number - 1;)
+  for (uint32_t seen; (seen = version(lock).load()) != number - 1 && !replica->leads();)
     await_change(version_word(lock), seen);
-  for (uint32_t seen; (seen = readers(lock).load()) != before;)
+  for (uint32_t seen; (seen = readers(lock).load()) != before && !replica->leads();)
     await_change(readers_word(lock), seen);
   os::real().pthread_rwlock_wrlock(lock);
   readers(lock).store(0);

@@ -42,12 +42,14 @@ uint64_t hash(const std::string& name) {
 
 // At least: a look-up that a section of the leader did not wait for may be overtaken here too.
 void await_version(uint32_t wanted) {
-  for (uint32_t seen; static_cast<int32_t>((seen = version_now().load()) - wanted) < 0;)
+  for (uint32_t seen; static_cast<int32_t>((seen = version_now().load()) - wanted) < 0 &&
+                      !replica->leads();)
     await_change(&version, seen);
 }
 
 void await_look_ups(uint32_t wanted) {
-  for (uint32_t seen; static_cast<int32_t>((seen = looked_up_now().load()) - wanted) < 0;)
+  for (uint32_t seen; static_cast<int32_t>((seen = looked_up_now().load()) - wanted) < 0 &&
+                      !replica->leads();)
     await_change(&looked_up, seen);
 }
 

@@ -191,7 +191,7 @@ void become_replica() {
   publish_unsupported_uses();
   prepare_kill_points();
   const Settings& settings = replica->settings();
-  if (settings.style == Style::kSemiActive) {
+  if (settings.style != Style::kNone) {
     if (settings.meta_object[0] != '\0') {
       char error[512];
       meta_object = load_meta_object(settings.meta_object, error, sizeof error);

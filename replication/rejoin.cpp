@@ -20,6 +20,7 @@
 #include "replication/live_part.h"
 #include "replication/live_waits.h"
 #include "replication/replica.h"
+#include "replication/saver.h"
 #include "replication/standard_output.h"
 #include "stmemu/check.h"
 
@@ -61,9 +62,17 @@ void correct_environment(int id) {
       entry[length + 1] = static_cast<char>('0' + id);
 }
 
-// The image is a leader's. Its process follows, from the place in the log where it was taken.
+// The process follows from the place in the log where its image was taken; or, if the group has
+// gone back to this image, from where its history goes on.
 void follow_from_here() {
-  replay.start(replica->slot().checkpoint_position.load());
+  const uint64_t position = replica->slot().checkpoint_position.load();
+  const bool goes_back = position != saved_position();
+  if (goes_back) {
+    Connection::for_each([](Connection& each, void*) { each.leave_history(); }, nullptr);
+    Listener::for_each([](Listener& each, void*) { each.queue() = {}; }, nullptr);
+  }
+  if (goes_back || replica->leads()) replay.start(position);
+  if (!replica->leads()) return;
   replica->set_mode(Mode::kFollower);
   note_restored_waits();
   led_in_image = true;
@@ -78,7 +87,7 @@ void thread_arrived(ParkedThread& self) {
         [](pthread_t thread) { return checkpoint::number_of_thread(thread); });
     replica->become(id);
     correct_environment(id);
-    if (replica->leads()) follow_from_here();
+    follow_from_here();
   }
   if (live_state_now() == LiveState::kWaits) self.ends_call = 1;
   if (stewards_beginning != nullptr) {

@@ -201,6 +201,7 @@ const stm::LogEntry& Replay::entry_at(uint64_t position) const {
 // --- what has been consumed ---
 
 void Replay::consumed_locked(uint64_t position) {
+  if (position < low_.load(std::memory_order_relaxed)) return;  // before a history that was left
   consumed_bits_[position % kWindow / 64] |= 1ull << (position % 64);
   const bool send_changed = sends_.remove(position, read_position_);
   const bool decision_changed = thread_decisions_.remove(position, read_position_);

@@ -63,7 +63,8 @@ void follow_turn(uint64_t number, uint64_t position) {
   }
   replay.await_everything_before(position);
   std::atomic_ref<uint32_t> count(ended);
-  for (uint32_t seen; static_cast<int32_t>((seen = count.load()) - (number - 1)) < 0;)
+  for (uint32_t seen; static_cast<int32_t>((seen = count.load()) - (number - 1)) < 0 &&
+                      !replica->leads();)
     await_change(&ended, seen);
   try_alone();
 }

@@ -23,6 +23,7 @@ using checkpoint::AtStop;
 using checkpoint::SaveOutcome;
 
 constexpr uint64_t kLookNs = 20'000'000;
+uint64_t position_at_stop = 0;   // part of the image
 
 // Of a thread that is stopped: libauxin is preloaded, so its thread-local variables stand at the
 // same distance from every thread's pointer.
@@ -60,6 +61,7 @@ AtStop stopped(uint64_t* log_position, const char** reason) {
   if (leads && !leader_is_steady()) return AtStop::kAgain;
   *log_position = leads ? replica->log().end() : replay.low();
   replica->slot().checkpoint_position.store(*log_position);
+  position_at_stop = *log_position;
   return AtStop::kGo;
 }
 
@@ -95,6 +97,8 @@ void* saver(void*) {
 }
 
 }  // namespace
+
+uint64_t saved_position() { return position_at_stop; }
 
 void start_saver() {
   os::MetaLevel meta;

@@ -13,9 +13,14 @@
 // restored process needs before they run again. DESIGN 4.7.
 #pragma once
 
+#include <cstdint>
+
 namespace auxin::replication {
 
 // Starts the thread, and says what becomes of the process if it is restored.
 void start_saver();
+
+// In a restored process: where in the log its image was taken.
+uint64_t saved_position();
 
 }  // namespace auxin::replication

@@ -38,6 +38,7 @@ class TestGroup {
       for (ThreadSlot& thread : threads) thread.life.format();
     Settings& settings = control().settings;
     settings.style = Style::kSemiActive;
+    control().style.store(Style::kSemiActive);
     settings.replica_count = 3;
     settings.lag_bound_entries = 1 << 20;
     settings.stall_ms = 600'000;

@@ -33,7 +33,7 @@ void await_turn(uint32_t* address, uint32_t before) {
   waiting.fetch_add(1);
   for (;;) {
     const uint32_t seen = word->load();
-    if (seen == before) break;
+    if (seen == before || replica->leads()) break;
     futex_wait_bits(word, seen, 1u << ((before + 1) % 32), kLookAgainNs);
   }
   waiting.fetch_sub(1);

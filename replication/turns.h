@@ -14,7 +14,8 @@
 namespace auxin::replication {
 
 // Waits until the word equals `before`, the number of the acquisition before this one (its low
-// half).
+// half). Ends, as all waits for what the log says, when this replica leads: what it waits for may
+// belong to a history that the group has left.
 void await_turn(uint32_t* word, uint32_t before);
 
 // Lets the next in turn go on; `count` is the number of acquisitions so far. The object behind

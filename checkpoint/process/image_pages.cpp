@@ -129,10 +129,10 @@ long ImagePages::note_own_pages(const ImageTables& tables) {
 
 long ImagePages::begin_base(ImageTables& tables) {
   if (const long error = follow(tables); error != 0) return error;
+  tracker_.begin_anew();  // before: a protected page looks as if it were there
   if (const long error = note_own_pages(tables); error != 0) return error;
-  tracker_.begin_anew();
   // From here on changes are told; what there is has been noted.
-  tracker_.look(true, {nullptr, [](void*, const PageRun&) {}});
+  tracker_.look({nullptr, [](void*, const PageRun&) {}});
   return 0;
 }
 
@@ -155,7 +155,7 @@ long ImagePages::copy_changed(ImageTables& tables, SegmentFile& file, uint64_t* 
     uint64_t bytes;
   } context{this, tables, file, 0, 0};
   if (const long error = follow(tables); error != 0) return error;
-  tracker_.look(false, {&context, [](void* to, const PageRun& run) {
+  tracker_.look({&context, [](void* to, const PageRun& run) {
     auto& all = *static_cast<Context*>(to);
     if (all.error != 0 || run.kind == RunKind::kGone) return;
     const uint64_t pages = run.bytes() / kPageSizeBytes;
@@ -179,7 +179,7 @@ long ImagePages::stage_rest(ImageTables& tables) {
     const ImageTables& tables;
     long error;
   } context{this, tables, 0};
-  tracker_.look(true, {&context, [](void* to, const PageRun& run) {
+  tracker_.look({&context, [](void* to, const PageRun& run) {
     auto& all = *static_cast<Context*>(to);
     ImagePages& self = *all.self;
     if (all.error != 0 || run.kind == RunKind::kGone) return;

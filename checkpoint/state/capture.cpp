@@ -88,12 +88,12 @@ void NamedState::stage_pages(NamedRegion& region, uint64_t first, uint64_t count
   }
 }
 
-void NamedState::look_and_stage(bool quiet) {
+void NamedState::look_and_stage() {
   cursor_ = 0;
   const RunVisitor visitor{this, [](void* self, const PageRun& run) {
                              static_cast<NamedState*>(self)->stage(run);
                            }};
-  statistics_.last.look = tracker_.look(quiet, visitor);
+  statistics_.last.look = tracker_.look(visitor);
 }
 
 void NamedState::begin_base() {
@@ -127,12 +127,12 @@ Outcome NamedState::capture(CaptureKind kind, uint32_t rounds) {
   task_count_ = 0;
   // Where nothing is tracked, a round would copy everything again and spare nothing.
   const uint32_t useful_rounds = tracker_.method() == TrackingMethod::kFull ? 0 : rounds;
-  for (uint32_t i = 0; i < useful_rounds; ++i) look_and_stage(false);
+  for (uint32_t i = 0; i < useful_rounds; ++i) look_and_stage();
   report.rounds = useful_rounds;
 
   if (options_.pause != nullptr) options_.pause(options_.pause_context);
   const uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
-  look_and_stage(true);
+  look_and_stage();
   report.object_bytes = objects_.collect();
   const int error = forks() ? child_.start(tasks_.data(), task_count_, staging_) : 0;
   report.pause_ns = now_ns(CLOCK_MONOTONIC) - began_ns;

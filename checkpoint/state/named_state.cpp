@@ -265,7 +265,7 @@ Outcome NamedState::restore(const Image& image) {
   static_cast<void>(objects_.collect());
   for (uint32_t i = 0; i < objects_.count(); ++i) objects_[i].staged = false;
   tracker_.begin_anew();
-  tracker_.look(false, {nullptr, [](void*, const PageRun&) {}});
+  tracker_.look({nullptr, [](void*, const PageRun&) {}});
   return Outcome::ok();
 }
 

@@ -100,7 +100,7 @@ class NamedState {
   void stage(const PageRun& run);
   void add_task(const ImageChild::Task& task);
   void stage_pages(NamedRegion& region, uint64_t first, uint64_t count, RunKind kind);
-  void look_and_stage(bool quiet);
+  void look_and_stage();
   void note_reason();
   void begin_base();
   uint64_t drop_unchanged();

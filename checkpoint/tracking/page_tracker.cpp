@@ -50,7 +50,6 @@ uint64_t end_of_alike(uint64_t begin, uint64_t end, bool is_mapped) {
 // Runs pass through here on their way to the visitor: joined, and counted.
 struct PageTracker::Look {
   const RunVisitor& visitor;
-  const bool quiet;
   bool fresh = false;  // the range that is looked at
   LookReport report{};
   PageRun pending{0, 0, RunKind::kGone};
@@ -136,7 +135,11 @@ TrackingStatus PageTracker::drop(uint64_t begin, uint64_t end) {
 }
 
 void PageTracker::begin_anew() {
-  for (uint32_t i = 0; i < ranges_.count(); ++i) ranges_[i].fresh = true;
+  for (uint32_t i = 0; i < ranges_.count(); ++i) {
+    TrackedRange& range = ranges_[i];
+    if (!range.fresh && written_.valid()) written_.release(range.begin, range.end);
+    range.fresh = true;
+  }
 }
 
 void PageTracker::reopen_if_elsewhere() {
@@ -161,10 +164,10 @@ void PageTracker::lost() {
              true};
 }
 
-LookReport PageTracker::look(bool quiet, const RunVisitor& visitor) {
+LookReport PageTracker::look(const RunVisitor& visitor) {
   reopen_if_elsewhere();
   if (fault_.valid()) fault_.begin_look();
-  Look look{visitor, quiet};
+  Look look{visitor};
   for (uint32_t i = 0; i < ranges_.count(); ++i) look_at(ranges_[i], look);
   look.flush();
   return look.report;
@@ -229,22 +232,23 @@ void PageTracker::look_by_faults(const TrackedRange& range, uint64_t begin, uint
 }
 
 void PageTracker::look_at_fresh(uint64_t begin, uint64_t end, Look& look) {
-  struct Populated {
+  struct Told {
     Look& look;
     uint64_t to;
-  } populated{look, begin};
-  const RunVisitor tell{&populated, [](void* context, const PageRun& run) {
-                          auto& self = *static_cast<Populated*>(context);
-                          self.look.tell(self.to, run.begin, RunKind::kAbsent);
-                          self.look.tell(run.begin, run.end, RunKind::kChanged);
+  } told{look, begin};
+  const RunVisitor tell{&told, [](void* context, const PageRun& run) {
+                          auto& self = *static_cast<Told*>(context);
+                          self.look.tell(run.begin, run.end, run.kind);
                           self.to = run.end;
                         }};
-  if (look.quiet && written_.populated(begin, end, tell) == 0) {
-    look.tell(populated.to, end, RunKind::kAbsent);
-    populated.to = end;
+  const int error = written_.protect_and_tell(begin, end, tell);
+  if (error == 0) return;
+  if (error == EBADF || error == ENOTTY) {
+    lost();
+  } else {
+    ++look.report.untrackable_areas;
   }
-  protect(begin, end, look);  // before the visitor may copy
-  look.tell(populated.to, end, RunKind::kChanged);
+  look.tell(told.to, end, RunKind::kChanged);
 }
 
 bool PageTracker::protect(uint64_t begin, uint64_t end, Look& look) {

@@ -75,9 +75,8 @@ class PageTracker {
   // Parts of ranges, or several, may be dropped at once; what is not tracked is left out.
   [[nodiscard]] TrackingStatus drop(uint64_t begin, uint64_t end);
 
-  // Tells what changed since the last look, in ascending order, and begins anew. `quiet`: nobody
-  // stores into the ranges meanwhile; only then absent pages of fresh ranges are told apart.
-  LookReport look(bool quiet, const RunVisitor& visitor);
+  // Tells what changed since the last look, in ascending order, and begins anew.
+  LookReport look(const RunVisitor& visitor);
 
   // As after add(): the next look tells everything. For memory that was filled from elsewhere, and
   // in a process that has this object from another one (fork, restore): there it is done by itself.

@@ -71,12 +71,25 @@ void WrittenPages::close() {
   forget();
 }
 
-int WrittenPages::protect(uint64_t begin, uint64_t end) {
+int WrittenPages::enrol(uint64_t begin, uint64_t end) {
   uffdio_register area{};
   area.range = {begin, end - begin};
   area.mode = UFFDIO_REGISTER_MODE_WP;
-  const int error = error_of(control(userfault_, UFFDIO_REGISTER, &area));
+  return error_of(control(userfault_, UFFDIO_REGISTER, &area));
+}
+
+int WrittenPages::protect(uint64_t begin, uint64_t end) {
+  const int error = enrol(begin, end);
   return error != 0 ? error : set_protection(begin, end, UFFDIO_WRITEPROTECT_MODE_WP);
+}
+
+int WrittenPages::protect_and_tell(uint64_t begin, uint64_t end, const RunVisitor& visitor) {
+  const int error = enrol(begin, end);
+  return error != 0 ? error
+                    : scan(begin, end, kernel::kScanWriteProtect, 0, kernel::kPageIsWritten, 0,
+                           kernel::kPageIsWritten | kernel::kPageIsPresent |
+                               kernel::kPageIsSwapped,
+                           visitor);
 }
 
 int WrittenPages::unprotect(uint64_t begin, uint64_t end) {
@@ -118,8 +131,11 @@ int WrittenPages::scan(uint64_t begin, uint64_t end, uint64_t flags, uint64_t in
     const long count = control(pagemap_, kernel::kPagemapScan, &argument);
     if (count == -EINTR) continue;
     if (count < 0) return static_cast<int>(-count);
+    constexpr uint64_t kThere = kernel::kPageIsPresent | kernel::kPageIsSwapped;
     for (long i = 0; i < count; ++i) {
-      visitor(PageRun{regions[i].start, regions[i].end, RunKind::kChanged});
+      const bool absent = (returned & kThere) == kThere && (regions[i].categories & kThere) == 0;
+      visitor(PageRun{regions[i].start, regions[i].end,
+                      absent ? RunKind::kAbsent : RunKind::kChanged});
     }
     if (argument.walk_end <= argument.start) return EIO;  // it would never end
     argument.start = argument.walk_end;
@@ -135,11 +151,6 @@ int WrittenPages::look(uint64_t begin, uint64_t end, const RunVisitor& visitor) 
 int WrittenPages::unprotected_areas(uint64_t begin, uint64_t end, const RunVisitor& visitor) {
   return scan(begin, end, 0, kernel::kPageIsWpAllowed, kernel::kPageIsWpAllowed, 0,
               kernel::kPageIsWpAllowed, visitor);
-}
-
-int WrittenPages::populated(uint64_t begin, uint64_t end, const RunVisitor& visitor) {
-  return scan(begin, end, 0, 0, 0, kernel::kPageIsPresent | kernel::kPageIsSwapped,
-              kernel::kPageIsPresent, visitor);
 }
 
 }  // namespace auxin::checkpoint

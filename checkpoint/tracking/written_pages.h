@@ -40,6 +40,9 @@ class WrittenPages {
 
   // Registers [begin, end) and protects every page, there or not. 0, or an errno.
   int protect(uint64_t begin, uint64_t end);
+  // The same, and visits what is there, which is protected in one step with being told; the rest is
+  // kAbsent. Only where nothing was protected before.
+  int protect_and_tell(uint64_t begin, uint64_t end, const RunVisitor& visitor);
   // Takes the protection off, not the registration: every page counts as written. 0, or an errno.
   int unprotect(uint64_t begin, uint64_t end);
   // Takes protection and registration off; stores no longer fault. Unmapped parts don't matter.
@@ -48,10 +51,9 @@ class WrittenPages {
   int look(uint64_t begin, uint64_t end, const RunVisitor& visitor);
   // Visits what is mapped and not registered (replaced since). 0, or an errno.
   int unprotected_areas(uint64_t begin, uint64_t end, const RunVisitor& visitor);
-  // Visits what is populated; the rest of mapped memory is absent. Before protect() only.
-  int populated(uint64_t begin, uint64_t end, const RunVisitor& visitor);
 
  private:
+  int enrol(uint64_t begin, uint64_t end);
   int set_protection(uint64_t begin, uint64_t end, uint64_t mode);
   int scan(uint64_t begin, uint64_t end, uint64_t flags, uint64_t inverted, uint64_t mask,
            uint64_t any_of, uint64_t returned, const RunVisitor& visitor);

@@ -25,6 +25,7 @@ using replication::Role;
 
 constexpr int64_t kPatienceMs = 60'000;          // for an image to be complete
 constexpr int64_t kFollowerPatienceMs = 10'000;  // for a replica that could take it
+constexpr uint64_t kPassiveEveryS = 5;           // where the user does not say
 constexpr uint64_t kKept = 2;   // the newest one may turn out to be no good
 
 // The header of a complete segment of this version; nothing: it is none.
@@ -103,7 +104,7 @@ Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory
 }
 
 void Checkpoints::publish(const CheckpointSummary& checkpoint) {
-  memory_.control().checkpoint_position.store(checkpoint.log_position);
+  memory_.control().checkpoint_position.store(position_of(checkpoint));
   memory_.control().checkpoint_number.store(checkpoint.number);
   remove_older_than(checkpoint.number);
 }
@@ -150,16 +151,23 @@ std::optional<Checkpoints::News> Checkpoints::look(
 }
 
 Checkpoints::Measure Checkpoints::measure(int64_t now_ms) const {
-  return {now_ms, memory_.control().requests.load(), memory_.log().end(),
-          memory_.log().payload_end()};
+  return {now_ms, memory_.control().epoch.load(), memory_.control().requests.load(),
+          memory_.log().end(), memory_.log().payload_end()};
 }
 
 bool Checkpoints::due(const Measure& now) const {
   const replication::Settings& settings = memory_.control().settings;
+  const bool passive = replication::is_passive(memory_.control().style.load());
+  // Without one, who takes over goes through all of the log.
+  if (passive && !tried_ && memory_.control().checkpoint_number.load() == 0) return true;
+  // Its own takeover went through all that: the next one shall not have to.
+  if (passive && now.epoch != last_->epoch) return true;
+  const bool unsaid = settings.checkpoint_every_s == 0 && settings.checkpoint_every_requests == 0;
+  const uint64_t every_s = passive && unsaid ? kPassiveEveryS : settings.checkpoint_every_s;
   const stm::Layout& layout = memory_.memory().layout();
   const auto over = [](uint64_t limit, uint64_t gone) { return limit != 0 && gone >= limit; };
   const uint64_t percent = settings.checkpoint_log_percent;
-  return over(uint64_t{settings.checkpoint_every_s} * 1000,
+  return over(every_s * 1000,
               static_cast<uint64_t>(now.now_ms - last_->now_ms)) ||
          over(settings.checkpoint_every_requests, now.requests - last_->requests) ||
          over(layout.entry_capacity / 100 * percent, now.entries - last_->entries) ||
@@ -177,9 +185,14 @@ int Checkpoints::choose(const bool (&runs)[replication::kMaxReplicas]) const {
     if (!runs[id] || slot.role.load() != Role::kFollower || slot.excluded.load() != 0) continue;
     if (best < 0 || slot.position.load() > control.replicas[best].position.load()) best = id;
   }
-  if (best < 0 && control.settings.replica_count == 1 && runs[0] &&
-      control.replicas[0].role.load() == Role::kLeader)
-    return 0;
+  if (best < 0 && (control.settings.replica_count == 1 ||
+                   replication::is_passive(control.style.load()))) {
+    const int leader = control.leader.load();
+    if (leader >= 0 && leader < replication::kMaxReplicas && runs[leader] &&
+        control.replicas[leader].role.load() == Role::kLeader &&
+        control.replicas[leader].ready.load() != 0)
+      return leader;
+  }
   return best;
 }
 
@@ -202,6 +215,7 @@ std::optional<Checkpoints::News> Checkpoints::begin(int64_t now_ms) {
 
 std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault) {
   replication::GroupControl& control = memory_.control();
+  tried_ = true;
   News news{fault.empty(), answers_ != control.checkpoints_answered.load(), ""};
   if (fault.empty()) {
     const auto made = read_checkpoint(fs::path(directory_) / std::to_string(number_), number_);
@@ -234,10 +248,39 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault) {
 
 std::optional<CheckpointSummary> Checkpoints::usable() const {
   if (!obstacle_.empty()) return {};
-  const std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
-  for (auto each = complete.rbegin(); each != complete.rend(); ++each)
-    if (each->number > distrusted_ && each->log_position >= memory_.log().begin()) return *each;
+  std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
+  for (auto each = complete.rbegin(); each != complete.rend(); ++each) {
+    if (each->number <= distrusted_ || position_of(*each) < memory_.log().begin()) continue;
+    each->log_position = position_of(*each);
+    return *each;
+  }
   return {};
+}
+
+// Where in the log its replica goes on.
+uint64_t Checkpoints::position_of(const CheckpointSummary& checkpoint) const {
+  const replication::GroupControl& control = memory_.control();
+  return checkpoint.number == control.restored_checkpoint.load() ? control.restored_position.load()
+                                                                 : checkpoint.log_position;
+}
+
+void Checkpoints::go_back_to(const CheckpointSummary& checkpoint) {
+  replication::GroupControl& control = memory_.control();
+  memory_.log().seal_holes();
+  const uint64_t end = memory_.log().end();
+  std::error_code error;
+  for (const uint64_t each : numbers_in(directory_))
+    if (each > checkpoint.number)
+      fs::remove_all(fs::path(directory_) / std::to_string(each), error);
+  control.restored_checkpoint.store(0);
+  control.restored_position.store(end);
+  control.restored_checkpoint.store(checkpoint.number);
+  control.rejoin_possible.store(0);
+  control.checkpoint_number.store(checkpoint.number);
+  control.checkpoint_position.store(end);
+  memory_.log().release(end, memory_.log().payload_end());
+  number_ = 0;
+  distrusted_ = std::min(distrusted_, checkpoint.number - 1);
 }
 
 void Checkpoints::distrust(uint64_t number) { distrusted_ = std::max(distrusted_, number); }

@@ -48,16 +48,21 @@ class Checkpoints {
   };
   // One step; what happened, for people. `runs`: by replica, whether it does.
   std::optional<News> look(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
+  bool tried() const { return tried_; }  // one was complete, or told why not
   bool busy() const { return number_ != 0 || waits_since_ms_; }
 
   // What a replica can begin with now; nothing: there is none that the log reaches back to.
   std::optional<CheckpointSummary> usable() const;
+  // Nobody runs: the group's history goes on from this one, at the log's end; all later ones are
+  // removed, and nobody goes through what the log holds now.
+  void go_back_to(const CheckpointSummary& checkpoint);
   // A replica that began with it did not come to life: it is not used again.
   void distrust(uint64_t number);
 
  private:
   struct Measure {   // of how much has gone by
     int64_t now_ms;
+    uint32_t epoch;
     uint64_t requests, entries, payload_bytes;
   };
   Measure measure(int64_t now_ms) const;
@@ -66,6 +71,7 @@ class Checkpoints {
   std::optional<News> begin(int64_t now_ms);
   std::optional<News> end(const std::string& fault);
   void publish(const CheckpointSummary& checkpoint);
+  uint64_t position_of(const CheckpointSummary& checkpoint) const;
   void remove_older_than(uint64_t number);
 
   GroupMemory& memory_;
@@ -75,6 +81,7 @@ class Checkpoints {
   uint64_t next_ = 1;
   uint64_t number_ = 0;          // being made; 0: none
   uint64_t answers_ = 0;         // how many requests of the command it answers
+  bool tried_ = false;
   int replica_ = -1;
   uint32_t incarnation_ = 0;
   int64_t deadline_ms_ = 0;

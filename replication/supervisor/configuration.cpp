@@ -130,7 +130,8 @@ const Key kKeys[] = {
     {"", "style",
      [](const toml::node& node, Configuration& c) -> Fault {
        int index = 0;
-       Fault fault = take_choice(node, {"none", "semi-active"}, &index);
+       Fault fault = take_choice(
+           node, {"none", "semi-active", "warm-passive", "cold-passive"}, &index);
        if (!fault) c.style = static_cast<Style>(index);
        return fault;
      }},
@@ -359,7 +360,9 @@ std::string default_configuration_text() {
 # name = "bank"
 
 # How many replicas (1 to {max_replicas}), and how they are kept alike:
-# "semi-active" (the leader decides, the others follow) or "none" (one supervised process).
+# "semi-active" (the leader decides, the others follow), "warm-passive" (one executes, a backup
+# holds its newest checkpoint in memory), "cold-passive" (backups are started from checkpoint and
+# log when needed) or "none" (one supervised process).
 replicas = {replicas}
 style = "{style}"
 
@@ -468,7 +471,8 @@ bool valid_group_name(const std::string& name) {
 }
 
 bool parse_style(const std::string& text, replication::Style* style) {
-  for (const Style candidate : {Style::kNone, Style::kSemiActive}) {
+  for (const Style candidate :
+       {Style::kNone, Style::kSemiActive, Style::kWarmPassive, Style::kColdPassive}) {
     if (text != style_name(candidate)) continue;
     *style = candidate;
     return true;
@@ -480,6 +484,8 @@ const char* style_name(replication::Style style) {
   switch (style) {
     case Style::kNone: return "none";
     case Style::kSemiActive: return "semi-active";
+    case Style::kWarmPassive: return "warm-passive";
+    case Style::kColdPassive: return "cold-passive";
   }
   return "unknown";
 }

@@ -22,6 +22,7 @@ void format_control(GroupControl& control, const std::string& name, const Settin
   control.group_id = stm::random_word();
   control.phase.store(GroupPhase::kStarting);
   control.settings = settings;
+  control.style.store(settings.style);
   control.leader.store(-1);
   control.rejoin_possible.store(1);
   control.supervisor.format();
@@ -41,7 +42,8 @@ void format_control(GroupControl& control, const std::string& name, const Settin
 bool makes_sense(const GroupControl& control) {
   const Settings& settings = control.settings;
   return valid_group_name(load_text(control.name)) &&
-         (settings.style == Style::kNone || settings.style == Style::kSemiActive) &&
+         settings.style <= Style::kColdPassive &&
+         control.style.load() <= Style::kColdPassive &&
          settings.replica_count >= 1 && settings.replica_count <= replication::kMaxReplicas &&
          control.phase.load() <= GroupPhase::kStopped && control.leader.load() >= -1 &&
          control.leader.load() < replication::kMaxReplicas;

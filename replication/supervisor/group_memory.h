@@ -33,6 +33,7 @@ class GroupMemory {
     return *static_cast<const replication::GroupControl*>(memory_->control());
   }
   const stm::StableLog& log() const { return *log_; }
+  stm::StableLog& log() { return *log_; }
   const stm::StableMemory& memory() const { return *memory_; }
 
  private:

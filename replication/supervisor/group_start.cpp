@@ -155,7 +155,7 @@ class Existing {
     const GroupPhase phase = control.phase.load();
 
     if (!lives && (phase == GroupPhase::kStarting || phase == GroupPhase::kEnding ||
-                   phase == GroupPhase::kEnded || control.settings.style == Style::kNone)) {
+                   phase == GroupPhase::kEnded || control.style.load() == Style::kNone)) {
       if (configuration_.start == StartMode::kResume) return nothing_to_resume();
       return StartKind::kFresh;
     }
@@ -192,9 +192,9 @@ class Existing {
                          checked_.name, lives ? "runs" : "was started with",
                          quote_command(record.server));
     }
-    if (control.settings.style != checked_.settings.style) {
+    if (control.style.load() != checked_.settings.style) {
       return fmt::format("group {} has style {}; give it, or another --name", checked_.name,
-                         style_name(control.settings.style));
+                         style_name(control.style.load()));
     }
     if (lives && control.settings.replica_count != checked_.settings.replica_count) {
       return fmt::format("group {} runs with {} replicas; give --replicas {}, or another --name",
@@ -301,6 +301,7 @@ Result<PreparedGroup> start_existing(const Configuration& configuration, Checked
     if (!kill_members(directory.memory_path())) return processes_remain(directory);
     forget_processes(control);
     control.settings = checked.settings;
+    control.style.store(checked.settings.style);
     control.stop_reason[0] = '\0';
     control.phase.store(GroupPhase::kRunning);
     control.end_asked_until_ns.store(0);

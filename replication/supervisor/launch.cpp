@@ -87,6 +87,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   }
   signal(SIGPIPE, launch.ignore_broken_pipe ? SIG_IGN : SIG_DFL);
   sigprocmask(SIG_SETMASK, &launch.signal_mask, nullptr);
+  if (launch.inherited_fd >= 0) fcntl(launch.inherited_fd, F_SETFD, 0);
   if (*directory == '\0' || chdir(directory) == 0) {
     execve(launch.program.c_str(), arguments, environment);
   }
@@ -129,10 +130,14 @@ Result<int> start_replica(const Launch& launch, int replica) {
 }
 
 Result<int> restore_replica(const Launch& launch, const std::string& restorer,
-                            const std::vector<std::string>& segments, int replica) {
+                            const std::vector<std::string>& segments, int replica, int pidfd) {
   Launch restored = launch;
   restored.program = restorer;
   restored.arguments = {"auxin-restore", "--parameter", std::to_string(replica)};
+  if (pidfd >= 0) {
+    restored.arguments.insert(restored.arguments.end(), {"--wait-for", std::to_string(pidfd)});
+    restored.inherited_fd = pidfd;
+  }
   restored.arguments.insert(restored.arguments.end(), segments.begin(), segments.end());
   return start_replica(restored, replica);
 }

@@ -29,11 +29,14 @@ struct Launch {
   bool keep_standard_input = false;    // else /dev/null
   sigset_t signal_mask = {};           // what the replica begins with
   bool ignore_broken_pipe = false;     // the same for SIGPIPE's disposition
+  int inherited_fd = -1;               // the replica gets it under this number; -1: none
 };
 
 // A replica out of a checkpoint's segments, oldest first. Of `launch` it takes where it runs.
+// `pidfd`: it stands by with its memory ready until that process has ended; -1: it begins at once.
 Result<int> restore_replica(const Launch& launch, const std::string& restorer,
-                            const std::vector<std::string>& segments, int replica);
+                            const std::vector<std::string>& segments, int replica,
+                            int pidfd = -1);
 
 // The pid of the started process, which has passed its exec. An error is a sentence.
 Result<int> start_replica(const Launch& launch, int replica);

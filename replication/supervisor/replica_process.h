@@ -41,6 +41,10 @@ class ReplicaProcess {
   // server is not known; 0: nobody.
   int signal_target() const;
   int server_pid() const { return server_.pid; }
+  // Of the server's process while it runs; -1: not known.
+  int server_pidfd() const {
+    return server_.pidfd.valid() ? server_.pidfd.get() : child_.pidfd.get();
+  }
   // The server is not what we started: its wrapper's status says little about it.
   bool wrapped() const { return server_.pid != 0 && server_.pid != child_.pid; }
   void signal_all(int signal) const;

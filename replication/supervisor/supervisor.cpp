@@ -117,7 +117,8 @@ int Supervisor::run() {
   } else if (group_.kind == StartKind::kResume) {
     progress_.event(fmt::format("resuming from a log of {} entries", group_.memory.log().end()));
     all_started_ = true;
-    for (int id = 0; id < count_ && !result_; ++id) start(id);
+    if (!passive())
+      for (int id = 0; id < count_ && !result_; ++id) start(id);
   } else {
     start(0);
   }
@@ -138,6 +139,7 @@ int Supervisor::run() {
     look_at_phase();
     look_at_replicas();
     if (ending_ == Ending::kNot && !result_) {
+      look_at_wishes();
       start_what_is_due();
       appear_ready();
       watch_poison();
@@ -151,7 +153,8 @@ int Supervisor::run() {
 }
 
 int Supervisor::wait_timeout_ms() const {
-  if (ending_ != Ending::kNot || pending_signal_ != 0 || !was_ready_ || checkpoints_.busy())
+  if (ending_ != Ending::kNot || pending_signal_ != 0 || !was_ready_ || checkpoints_.busy() ||
+      switch_asked_ != 0 || !restoring_.empty() || (passive() && leader() < 0))
     return kTransitionLookMs;
   int64_t timeout_ms = kSteadyLookMs;
   for (int id = 0; id < count_; ++id) {
@@ -242,12 +245,12 @@ void Supervisor::adopt_replicas() {
   }
 }
 
-bool Supervisor::start(int id) {
+bool Supervisor::start(int id, int pidfd) {
   ReplicaSlot& words = slot(id);
   ReplicaProcess& process = processes_[id];
   process.restart_at_ms.reset();
   const bool again = words.incarnation.load() > 0;
-  if (again && logged() && running_count() == 0 && !checkpoints_.usable()) {
+  if (again && logged() && running_count() == 0 && !passive() && !checkpoints_.usable()) {
     // Who begins anew takes no descriptors over from a keeper, which would only hold the ports.
     kill_members(group_.launch.memory_path);
   }
@@ -260,14 +263,18 @@ bool Supervisor::start(int id) {
   words.excluded.store(0);
   words.crash_activity_count.store(0);
   words.message[0] = '\0';
-  words.role.store(Role::kAbsent);
+  words.role.store(pidfd >= 0 ? Role::kBackup : Role::kAbsent);
   words.incarnation.fetch_add(1);
 
-  const Result<int> pid = start_process(id, again);
+  retired_[id] = false;
+  const Result<int> pid = start_process(id, again, pidfd);
   if (pid) {
     words.child_pid.store(static_cast<uint32_t>(pid.value()));
     process.started(pid.value(), now_ms_);
-    if (restored_from_[id] != 0) {
+    if (pidfd >= 0) {
+      progress_.detail(fmt::format("replica {} stands by with checkpoint {} (pid {})", id,
+                                   restored_from_[id], pid.value()));
+    } else if (restored_from_[id] != 0) {
       progress_.event(fmt::format("replica {} restored from checkpoint {} (pid {})", id,
                                   restored_from_[id], pid.value()));
     } else if (again) {
@@ -289,17 +296,20 @@ bool Supervisor::start(int id) {
 }
 
 // From the newest checkpoint if there is one, else from the log's start.
-Result<int> Supervisor::start_process(int id, bool again) {
+Result<int> Supervisor::start_process(int id, bool again, int pidfd) {
   restored_from_[id] = 0;
-  if (!again || !logged()) return start_replica(group_.launch, id);
+  if (!logged() || (!again && control().epoch.load() == 0))
+    return start_replica(group_.launch, id);
   const auto checkpoint = checkpoints_.usable();
   if (checkpoint) {
     auto restorer = find_restorer();
     if (!restorer) return Error{restorer.error()};
     restored_from_[id] = checkpoint->number;
     slot(id).checkpoint_position.store(checkpoint->log_position);
-    return restore_replica(group_.launch, *restorer, checkpoint->segments, id);
+    return restore_replica(group_.launch, *restorer, checkpoint->segments, id, pidfd);
   }
+  if (pidfd >= 0) return Error{"no checkpoint is left that a backup could stand by with"};
+  if (!again) return start_replica(group_.launch, id);
   if (auto done = group_.initial_copy.put_back(id); !done) return Error{done.error()};
   return start_replica(group_.launch, id);
 }
@@ -332,9 +342,14 @@ void Supervisor::start_what_is_due() {
     // There is a leader to follow.
     all_started_ = true;
     for (int id = 0; id < count_ && !result_; ++id) {
-      if (!processes_[id].runs() && slot(id).incarnation.load() == 0) start(id);
+      if (!passive() && !processes_[id].runs() && slot(id).incarnation.load() == 0) start(id);
     }
   }
+  if (passive()) {
+    if (all_started_) tend_backups();
+    return;
+  }
+  start_backups();
   for (int id = 0; id < count_ && !result_; ++id) {
     const auto due = processes_[id].restart_at_ms;
     if (due && *due <= now_ms_) start(id);
@@ -346,7 +361,8 @@ void Supervisor::replica_ended(int id) {
   ReplicaSlot& words = slot(id);
   ReplicaProcess& process = processes_[id];
   const Role role = words.role.load();
-  const bool led = role == Role::kLeader || control().leader.load() == id;
+  const bool stood_by = role == Role::kBackup;
+  const bool led = !stood_by && (role == Role::kLeader || control().leader.load() == id);
   const std::optional<int> status = process.server_status();
   const int server_pid = process.server_pid();
 
@@ -357,7 +373,11 @@ void Supervisor::replica_ended(int id) {
     words.wait_status.store(*status);
     words.exit_known.store(1);
   }
-  if (restored_from_[id] != 0 && (role == Role::kAbsent || role == Role::kJoining)) {
+  const bool faultless = retired_[id];
+  retired_[id] = false;
+  const bool refused = stood_by && !faultless && status && WIFEXITED(*status);
+  if (restored_from_[id] != 0 &&
+      (refused || (!faultless && (role == Role::kAbsent || role == Role::kJoining)))) {
     progress_.error(fmt::format("replica {} did not come to life from checkpoint {}, which is not "
                                 "used again",
                                 id, restored_from_[id]));
@@ -366,6 +386,10 @@ void Supervisor::replica_ended(int id) {
   if (role != Role::kDiverged) words.role.store(Role::kDead);
 
   if (ending_ != Ending::kNot) return;
+  if (faultless) {
+    words.role.store(Role::kBackup);
+    return;
+  }
   const bool exited = status && WIFEXITED(*status);
   if (control().epoch.load() == 0 && (logged() || !was_ready_ || exited)) {
     ended_before_ready(id);
@@ -394,7 +418,7 @@ void Supervisor::replica_ended(int id) {
     return;
   }
   if (asked) return;
-  if (poisoned(id)) return;
+  if (!stood_by && poisoned(id)) return;
   schedule_restart(id);
 }
 
@@ -421,9 +445,10 @@ void Supervisor::schedule_restart(int id) {
                                 id));
   }
   if (left_out_[id]) {
-    const bool hope = std::any_of(processes_, processes_ + count_, [](const ReplicaProcess& other) {
-      return other.runs() || other.restart_at_ms;
-    });
+    bool hope = false;
+    for (int other = 0; other < count_; ++other)
+      hope |= processes_[other].runs() || processes_[other].restart_at_ms.has_value() ||
+              (passive() && !left_out_[other]);
     if (!hope) {
       stop_group(fmt::format("no replica is left that could go on; the last one said: {}",
                              load_text(words.message)));
@@ -488,7 +513,12 @@ int Supervisor::running_count() const {
 
 void Supervisor::appear_ready() {
   if (was_ready_) return;
-  for (int id = 0; id < count_; ++id) {
+  if (passive()) {
+    if (leader() < 0 || slot(leader()).ready.load() == 0 || !checkpoints_.tried()) return;
+    const bool warm = control().style.load() == replication::Style::kWarmPassive;
+    if (warm && count_ > 1 && control().checkpoint_number.load() != 0 && standby_.id < 0) return;
+  }
+  for (int id = 0; id < count_ && !passive(); ++id) {
     if (!processes_[id].runs() || control().replicas[id].ready.load() == 0) return;
   }
   was_ready_ = true;

@@ -10,6 +10,7 @@
 //   the leader exits   ──followers catch up (≤ 2 s)──▶ all killed, state removed, its status
 //   two replicas crash in one request                 ──▶ group stopped, state kept, status 1
 //   the log no longer reaches back to its start       ──▶ the dead stay dead
+//   passive: the leader ends                          ──▶ a backup takes over (its own file)
 //
 // Thread safety: one thread, which must have the signals of SupervisorSignals blocked.
 #pragma once
@@ -81,8 +82,9 @@ class Supervisor {
 
   // Replicas.
   void adopt_replicas();
-  bool start(int id);
-  Result<int> start_process(int id, bool again);
+  // `pidfd`: of the process at whose end it begins, until when it stands by; -1: at once.
+  bool start(int id, int pidfd = -1);
+  Result<int> start_process(int id, bool again, int pidfd);
   void look_at_checkpoints();
   void left_out_replicas_may_return();
   void replica_ended(int id);
@@ -91,6 +93,23 @@ class Supervisor {
   bool ended_as_asked(const std::optional<int>& status) const;
   int leader() const;  // whose server runs and leads; -1: none
   int running_count() const;
+
+  // Passive styles.
+  bool passive() const;
+  bool executes(int id) const;
+  void retire(int id);
+  void note_backups();
+  int next_backup() const;
+  void tend_backups();
+  void tend_standby(int leading);
+  void watch_leader(int leading);
+
+  // What commands ask for.
+  void look_at_wishes();
+  void switch_style(replication::Style wanted);
+  void restore(uint64_t number);
+  void answer_wish(bool done, const std::string& text);
+  void start_backups();
 
   // The end.
   void forward(int signal);
@@ -105,7 +124,7 @@ class Supervisor {
   replication::GroupControl& control() { return group_.memory.control(); }
   const replication::GroupControl& control() const { return group_.memory.control(); }
   replication::ReplicaSlot& slot(int id) { return control().replicas[id]; }
-  bool logged() const { return control().settings.style != replication::Style::kNone; }
+  bool logged() const { return control().style.load() != replication::Style::kNone; }
   std::vector<RequestInHand> requests_in_hand(int id) const;
 
   PreparedGroup group_;
@@ -118,6 +137,19 @@ class Supervisor {
   int divergences_[replication::kMaxReplicas] = {};
   Checkpoints checkpoints_;
   uint64_t restored_from_[replication::kMaxReplicas] = {};  // checkpoint it began with; 0: none
+  struct Standby {
+    int id = -1;            // -1: nobody stands by
+    uint64_t newest = 0;    // checkpoint when it was started
+    int leader_pid = 0;     // at whose end it begins
+  };
+  Standby standby_;
+  bool retired_[replication::kMaxReplicas] = {};  // ended by us, to become a backup
+  std::optional<Clock> without_leader_since_ms_;
+  int watched_leader_ = -1;
+  uint64_t leader_beat_ = 0;
+  Clock leader_silent_since_ms_ = 0;
+  std::string restoring_;        // what to tell when it is done; "": nothing is being restored
+  uint64_t switch_asked_ = 0;    // checkpoint that a change of style waits for; 0: none
   PoisonWatch poison_watch_;
   DeathTimes deaths_;
 

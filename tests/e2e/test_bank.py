@@ -20,6 +20,7 @@ PACED = 0 if paths.LONG else 1500
 
 class BankCase(unittest.TestCase):
     server_options = ()
+    replicas = 3
     kills = 20 if paths.LONG else 4
 
     def setUp(self):
@@ -27,7 +28,7 @@ class BankCase(unittest.TestCase):
         command = [paths.program("bank_server"), "-ORBendPoint",
                    f"giop:tcp:127.0.0.1:{self.port}", *self.server_options]
         self.group = self.enterContext(
-            group.Group(self, command, port=self.port, key=b"Bank",
+            group.Group(self, command, port=self.port, key=b"Bank", replicas=self.replicas,
                         options=self.group_options()))
 
     def group_options(self):

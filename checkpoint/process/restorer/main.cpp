@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// auxin-restore [--parameter N] SEGMENT...   makes a process out of an image, and becomes it.
+// auxin-restore [--parameter N] [--wait-for FD] SEGMENT...
+//
+// Makes a process out of an image, and becomes it; with --wait-for, a warm standby: everything is
+// in its place, and it becomes the process when the descriptor (a pidfd) can be read.
 //
 // Everything that could be wrong is looked at before the first byte of the image is put in its
 // place. No libc: the image brings its own.
@@ -26,9 +29,11 @@ using os::raw_syscall;
 
 constexpr int kMaxSegments = 1024;
 constexpr char kUsage[] =
-    "usage: auxin-restore [--parameter N] SEGMENT...\n"
+    "usage: auxin-restore [--parameter N] [--wait-for FD] SEGMENT...\n"
     "Restores a process from the segments of its image, oldest first, and becomes it.\n"
     "N is a number for the process: in a group, which replica it is to be.\n"
+    "FD is an open descriptor: when it can be read (a pidfd: when that process has ended), the\n"
+    "process begins; until then its memory stands ready.\n"
     "Exit status before that: 1 the image is damaged, 2 refused (another kernel, processor, boot\n"
     "or binary; wrong usage), 3 the kernel did not do what is needed.\n";
 
@@ -82,7 +87,18 @@ void check_binding(const Segment& last) {
   }
 }
 
-[[noreturn]] void restore(int count, char** paths, uint64_t parameter) {
+struct Options {
+  uint64_t parameter = 0;
+  int wait_for = -1;  // descriptor
+};
+
+void wait_until_readable(int fd) {
+  struct { int fd; short events, revents; } entry{fd, 1 /* POLLIN */, 0};
+  while (raw_syscall(SYS_poll, reinterpret_cast<long>(&entry), 1, -1) <= 0) {}
+  raw_syscall(SYS_close, fd);
+}
+
+[[noreturn]] void restore(int count, char** paths, const Options& options) {
   // The words of the command line lie on the stack that is given up.
   static char names[1 << 20];
   size_t used = 0;
@@ -109,15 +125,24 @@ void check_binding(const Segment& last) {
   for (int i = 0; i < count; ++i) fill_from(segments[i], last);
   finish_memory(last);
   for (int i = 0; i < count; ++i) raw_syscall(SYS_close, segments[i].fd);
+  if (options.wait_for >= 0) wait_until_readable(options.wait_for);
   // The process unmaps what is left of this program as soon as it runs.
   auto* word = reinterpret_cast<uint64_t*>(process.restorer_word);
   word[0] = kOwnBegin;
   word[1] = kOwnEnd;
-  word[2] = parameter;
+  word[2] = options.parameter;
   raw_syscall(SYS_arch_prctl, 0x1002 /* ARCH_SET_FS */,
               static_cast<long>(process.main_thread_pointer));
   auxin_continue_context(
       reinterpret_cast<const checkpoint::SavedContext*>(process.main_context));
+}
+
+bool read_number(const char* text, uint64_t* number) {
+  for (const char* digit = text; *digit != '\0'; ++digit) {
+    if (*digit < '0' || *digit > '9' || *number > 1'000'000'000'000'000) return false;
+    *number = *number * 10 + static_cast<uint64_t>(*digit - '0');
+  }
+  return *text != '\0';
 }
 
 }  // namespace
@@ -131,21 +156,20 @@ extern "C" [[noreturn]] void auxin_restore_main(uint64_t* stack) {
     auxin::os::raw_syscall(SYS_write, 1, reinterpret_cast<long>(kUsage), sizeof kUsage - 1);
     auxin::os::raw_syscall(SYS_exit_group, 0);
   }
-  uint64_t parameter = 0;
+  Options options;
   bool good = true;
-  if (count >= 2 && strcmp(words[0], "--parameter") == 0) {
-    for (const char* digit = words[1]; *digit != '\0'; ++digit) {
-      good = good && *digit >= '0' && *digit <= '9' && parameter < 1'000'000'000'000'000;
-      parameter = parameter * 10 + static_cast<uint64_t>(*digit - '0');
-    }
-    words += 2;
-    count -= 2;
+  for (; good && count >= 2 && strncmp(words[0], "--", 2) == 0; words += 2, count -= 2) {
+    uint64_t number = 0;
+    good = read_number(words[1], &number);
+    if (strcmp(words[0], "--parameter") == 0) options.parameter = number;
+    else if (strcmp(words[0], "--wait-for") == 0) options.wait_for = static_cast<int>(number);
+    else good = false;
   }
   if (!good || count < 1 || count > kMaxSegments) {
     auxin::os::raw_syscall(SYS_write, 2, reinterpret_cast<long>(kUsage), sizeof kUsage - 1);
     end(Exit::kRefused);
   }
-  restore(count, words, parameter);
+  restore(count, words, options);
 }
 
 // The kernel's stack is given up on the way: this one is the program's own.

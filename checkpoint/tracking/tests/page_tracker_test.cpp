@@ -47,12 +47,11 @@ class PageTrackerTest : public testing::Test {
       return -1;
     }
   };
-  Look look(bool quiet = true) {
+  Look look() {
     Look result;
-    result.report = tracker_.look(
-        quiet, {&result.runs, [](void* runs, const PageRun& run) {
-                  static_cast<std::vector<PageRun>*>(runs)->push_back(run);
-                }});
+    result.report = tracker_.look({&result.runs, [](void* runs, const PageRun& run) {
+                                     static_cast<std::vector<PageRun>*>(runs)->push_back(run);
+                                   }});
     for (size_t i = 1; i < result.runs.size(); ++i) {
       EXPECT_LE(result.runs[i - 1].end, result.runs[i].begin) << "ascending, disjoint";
     }
