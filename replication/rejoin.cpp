@@ -133,6 +133,8 @@ void before_threads_go_on() {
 void prepare_rejoin() {
   checkpoint::RestoreHooks hooks;
   hooks.claim_descriptor = claim_descriptor;
+  // In a passive style nobody else executes; else the leader writes the same files.
+  hooks.owns_files = [] { return is_passive(replica->control().style.load()); };
   hooks.thread_arrived = thread_arrived;
   hooks.before_threads_go_on = before_threads_go_on;
   checkpoint::set_restore_hooks(hooks);

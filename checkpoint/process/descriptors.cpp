@@ -158,6 +158,10 @@ void Descriptors::read_one(int fd) {
   saved.position = field(info, "pos", 10);
   saved.kind = S_ISSOCK(about.st_mode) ? SavedDescriptor::kSocket : kind_by_name(name);
   add_text(saved, name, strlen(name));
+  if (saved.kind == SavedDescriptor::kFile) {
+    saved.state[0] = S_ISREG(about.st_mode) && (saved.open_flags & O_ACCMODE) != O_RDONLY ? 1 : 0;
+    saved.state[1] = static_cast<uint64_t>(about.st_size);
+  }
   read_details(saved, info);
 }
 
@@ -258,7 +262,18 @@ const char* Descriptors::problem() {
 
 // --- making them again ---
 
-void Descriptors::make_again(bool (*claim)(const SavedDescriptor&)) {
+// False: it is not the file that it was.
+bool Descriptors::cut_back(const SavedDescriptor& saved) const {
+  struct stat about{};
+  if (raw_syscall(SYS_fstat, saved.fd, reinterpret_cast<long>(&about)) != 0 ||
+      about.st_ino != saved.identity || static_cast<uint64_t>(about.st_size) < saved.state[1])
+    return false;
+  return static_cast<uint64_t>(about.st_size) == saved.state[1] ||
+         raw_syscall(SYS_ftruncate, saved.fd, static_cast<long>(saved.state[1])) == 0;
+}
+
+const char* Descriptors::make_again(bool (*claim)(const SavedDescriptor&), bool owns_files) {
+  const char* lost = nullptr;
   for (uint32_t i = 0; i < count_; ++i) {
     const SavedDescriptor& saved = table_[i];
     if (claim != nullptr && claim(saved)) continue;
@@ -269,12 +284,14 @@ void Descriptors::make_again(bool (*claim)(const SavedDescriptor&)) {
     } else {
       put_under(make_one(i), saved);
     }
-    if (saved.kind == SavedDescriptor::kFile)
-      raw_syscall(SYS_lseek, saved.fd, static_cast<long>(saved.position), 0 /* SEEK_SET */);
+    if (saved.kind != SavedDescriptor::kFile) continue;
+    raw_syscall(SYS_lseek, saved.fd, static_cast<long>(saved.position), 0 /* SEEK_SET */);
+    if (owns_files && saved.state[0] != 0 && !cut_back(saved)) lost = text(saved);
   }
   for (uint32_t i = 0; i < count_; ++i)
     if (table_[i].kind == SavedDescriptor::kEpoll && table_[i].duplicate_of < 0)
       watch_again(table_[i]);
+  return lost;
 }
 
 int Descriptors::make_one(uint32_t index) {

@@ -216,7 +216,14 @@ void finish(const SaveOptions& options, SaveResult* result) {
 // In the new process, on the saver's thread: all others are still to be made.
 void make_the_rest_again() {
   put_kernel_state_back(kept.kernel);
-  kept.descriptors.make_again(kept.hooks.claim_descriptor);
+  const bool owns_files = kept.hooks.owns_files != nullptr && kept.hooks.owns_files();
+  if (const char* path = kept.descriptors.make_again(kept.hooks.claim_descriptor, owns_files)) {
+    char text[512];
+    const int length = snprintf(text, sizeof text, "auxin: it can't be restored: %.400s is not the "
+                                                   "file that it was\n", path);
+    raw_syscall(SYS_write, 2, reinterpret_cast<long>(text), length);
+    raw_syscall(SYS_exit_group, 2);
+  }
   restart_threads(kept.saver);
   if (kept.hooks.before_threads_go_on != nullptr) kept.hooks.before_threads_go_on();
   resume_threads();

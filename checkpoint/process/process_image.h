@@ -66,6 +66,8 @@ void leave_out_of_images(void* begin, uint64_t size_bytes);
 // What the owner does in the new process before any thread but the saver goes on; may be null.
 struct RestoreHooks {
   bool (*claim_descriptor)(const SavedDescriptor&) = nullptr;  // descriptors.h
+  // Asked on the saver, first of all: whether nobody else writes the files that are open here.
+  bool (*owns_files)() = nullptr;
   // On each thread, in the new process, before it parks again: the main thread first, with
   // ParkedThread::is_main set. No other thread of the process runs yet, except the saver.
   void (*thread_arrived)(ParkedThread&) = nullptr;

@@ -132,8 +132,8 @@ std::optional<Checkpoints::News> Checkpoints::look(
     const bool asked = control.checkpoints_asked.load() != control.checkpoints_answered.load();
     if (!asked && !due(now)) return {};
     replica_ = choose(runs);
-    if (!asked && (replica_ < 0 || !obstacle_.empty())) return {};
-    if (replica_ < 0 && obstacle_.empty()) {  // who asks waits a while for a follower
+    if (!asked && (replica_ < 0 || !obstacle().empty())) return {};
+    if (replica_ < 0 && obstacle().empty()) {  // who asks waits a while for a follower
       if (!waits_since_ms_) waits_since_ms_ = now_ms;
       if (now_ms - *waits_since_ms_ < kFollowerPatienceMs) return {};
     }
@@ -148,6 +148,11 @@ std::optional<Checkpoints::News> Checkpoints::look(
     return end(fmt::format("replica {} ended before it was complete", replica_));
   if (now_ms > deadline_ms_) return end(fmt::format("replica {} did not answer", replica_));
   return {};
+}
+
+// Where one replica executes at a time, they may have each other's files.
+std::string Checkpoints::obstacle() const {
+  return replication::is_passive(memory_.control().style.load()) ? "" : obstacle_;
 }
 
 Checkpoints::Measure Checkpoints::measure(int64_t now_ms) const {
@@ -199,7 +204,7 @@ int Checkpoints::choose(const bool (&runs)[replication::kMaxReplicas]) const {
 std::optional<Checkpoints::News> Checkpoints::begin(int64_t now_ms) {
   replication::GroupControl& control = memory_.control();
   answers_ = control.checkpoints_asked.load();
-  if (!obstacle_.empty()) return end(obstacle_);
+  if (!obstacle().empty()) return end(obstacle());
   if (replica_ < 0) return end("no replica follows the leader closely now");
   const std::string own = fmt::format("{}/{}", directory_, next_);
   if ((mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) ||
@@ -247,7 +252,7 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault) {
 }
 
 std::optional<CheckpointSummary> Checkpoints::usable() const {
-  if (!obstacle_.empty()) return {};
+  if (!obstacle().empty()) return {};
   std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
   for (auto each = complete.rbegin(); each != complete.rend(); ++each) {
     if (each->number <= distrusted_ || position_of(*each) < memory_.log().begin()) continue;

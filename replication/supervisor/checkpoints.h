@@ -38,7 +38,8 @@ std::vector<CheckpointSummary> list_checkpoints(const std::string& directory);
 
 class Checkpoints {
  public:
-  // `state_directory`: the group's. `obstacle`: why this group can have none, as a sentence; "".
+  // `state_directory`: the group's. `obstacle`: why this group can have none as long as several of
+  // its replicas execute, as a sentence; "".
   Checkpoints(GroupMemory& memory, const std::string& state_directory, std::string obstacle);
 
   struct News {
@@ -48,6 +49,7 @@ class Checkpoints {
   };
   // One step; what happened, for people. `runs`: by replica, whether it does.
   std::optional<News> look(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
+  const std::string& obstacle_to_followers() const { return obstacle_; }
   bool tried() const { return tried_; }  // one was complete, or told why not
   bool busy() const { return number_ != 0 || waits_since_ms_; }
 
@@ -71,6 +73,7 @@ class Checkpoints {
   std::optional<News> begin(int64_t now_ms);
   std::optional<News> end(const std::string& fault);
   void publish(const CheckpointSummary& checkpoint);
+  std::string obstacle() const;
   uint64_t position_of(const CheckpointSummary& checkpoint) const;
   void remove_older_than(uint64_t number);
 

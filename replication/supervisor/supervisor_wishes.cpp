@@ -65,6 +65,8 @@ void Supervisor::switch_style(Style wanted) {
     if (answer.empty() || answer[0] != '+')
       return answer_wish(false, answer.empty() ? "no checkpoint could be taken" : answer.substr(1));
   }
+  if (wanted == Style::kSemiActive && !checkpoints_.obstacle_to_followers().empty())
+    return answer_wish(false, checkpoints_.obstacle_to_followers());
   control().style.store(wanted);
   answer_wish(true, wanted == before
                         ? fmt::format("the style is {} now, as before", style_name(wanted))

@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import unittest
 
-from harness import giop, group, load, paths
+from harness import giop, group, load, paths, processes
 
 
-class OmniNamesTest(unittest.TestCase):
+class OmniNamesCase(unittest.TestCase):
     timeout_s = 240
     kills = 15 if paths.LONG else 4
+    directory = "{replica}"
+    options = ()
 
     def setUp(self):
         self.port = paths.free_port()
@@ -19,11 +21,11 @@ class OmniNamesTest(unittest.TestCase):
             (self.data / str(replica)).mkdir(parents=True)
         command = [paths.program("omniNames"), "-start", str(self.port), "-ignoreport",
                    "-ORBendPoint", f"giop:tcp:127.0.0.1:{self.port}",
-                   "-logdir", str(self.data / "{replica}")]
+                   "-logdir", str(self.data / self.directory)]
         self.addCleanup(self.remove_state)
         self.group = self.enterContext(
             group.Group(self, command, port=self.port, state_dir=self.state_dir,
-                        key=b"NameService"))
+                        key=b"NameService", options=self.options))
 
     def remove_state(self):
         shutil.rmtree(self.state_dir, ignore_errors=True)
@@ -43,6 +45,8 @@ class OmniNamesTest(unittest.TestCase):
         reply = probe.connection.call(b"NameService", "bind_new_context", name)
         return reply.reference().key
 
+
+class OmniNamesTest(OmniNamesCase):
     def test_names_bound_under_kills_are_there_once_in_every_replica(self):
         self.nameclt("bind_new_context", "first")
         with load.ProbeLoad(self.port, clients=2, step=self.bind_new_context,
@@ -78,6 +82,45 @@ class OmniNamesTest(unittest.TestCase):
             self.group.await_all_ready()
         said = self.group.assert_same_through_each(lambda _: self.nameclt("list"))
         self.assertEqual(said.split(), ["kept/"])
+
+
+class PassiveOmniNamesTest(OmniNamesCase):
+    """One replica executes at a time, so the journal on disk may be the same for all."""
+    timeout_s = 1200 if paths.LONG else 240
+    kills = 200 if paths.LONG else 6
+    directory = "0"
+    options = ("--style", "cold-passive")
+
+    def listing(self):
+        return sorted(self.nameclt("list").split())
+
+    def test_names_bound_under_takeovers_are_in_the_journal_once(self):
+        with load.ProbeLoad(self.port, clients=2, step=self.bind_new_context,
+                            pause_s=0.002) as clients:
+            for turn in range(self.kills):
+                clients.await_calls(40)
+                if turn % 2 == 0:
+                    done = self.group.auxin("checkpoint", self.group.name)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                clients.await_calls(20)
+                self.group.replace_leader()
+                clients.await_calls(20)
+        clients.assert_clean(self)
+        bound = sorted(f"c{client}-{turn}/" for client, each in enumerate(clients.answers)
+                       for turn in range(len(each)))
+        self.assertEqual(self.listing(), bound, "each name exactly once")
+        self.group.assert_no_mismatch()
+        self.group.stop()
+        # What the takeovers left on the disk is what a server that begins natively reads.
+        with subprocess.Popen([paths.program("omniNames"), "-ignoreport", "-ORBendPoint",
+                               f"giop:tcp:127.0.0.1:{self.port}", "-logdir", str(self.data / "0")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as native:
+            try:
+                processes.await_true(lambda: processes.listening(self.port), 20, "omniNames")
+                giop.await_object(self.port, b"NameService")
+                self.assertEqual(self.listing(), bound, "the journal")
+            finally:
+                native.kill()
 
 
 if __name__ == "__main__":

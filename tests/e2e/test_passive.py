@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passive styles: one replica executes; the others go on from its checkpoint and the log."""
-import os
 import time
 
 from harness import giop, paths, processes, stock_load
 
 from .test_bank import fingerprint
 from .test_checkpoints import CheckpointCase
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class PassiveCase(CheckpointCase):
@@ -61,10 +54,10 @@ class WarmPassiveTest(PassiveCase):
             bank_load.let_run(0.2)
             backup = next(row["pid"] for row in self.group.status()["replicas"]
                           if row["role"] == "backup" and row["pid"])
-            before, begun = cpu_seconds(backup), time.monotonic()
+            before, begun = processes.cpu_seconds(backup), time.monotonic()
             while time.monotonic() - begun < 2 and processes.alive(backup):
                 bank_load.let_run(0.1)
-                used = cpu_seconds(backup) - before if processes.alive(backup) else 0
+                used = processes.cpu_seconds(backup) - before if processes.alive(backup) else 0
                 self.assertLessEqual(used, 0.02, "it stands by and computes nothing")
             self.judge(bank_load)
 

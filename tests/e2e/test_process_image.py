@@ -102,6 +102,24 @@ class ProcessImageTest(unittest.TestCase):
         self.refused([base, other.save()], 2, "does not follow")
         subject.restore(base, second, third)
 
+    def test_who_owns_its_files_appends_to_them_from_where_it_was(self):
+        subject = Subject(self, megabytes=1)
+        image = subject.save()
+        subject.save()
+        subject.kill()
+        journal = subject.directory / "journal"
+        self.assertEqual(journal.read_text(), "round 0\nround 1\n")
+        (subject.directory / "owns").touch()
+        subject.round = 1
+        (subject.directory / "saved.1").unlink()
+        subject.restore(image)
+        subject.await_file("saved.1")
+        self.assertEqual(journal.read_text(), "round 0\nround 1\n", "each round once")
+        subject.kill()
+        journal.rename(subject.directory / "older")
+        journal.write_text("another file, not shorter than the one that it was")
+        self.refused([image], 2, "journal is not the file that it was")
+
     def test_a_copy_lives_beside_its_donor(self):
         subject = Subject(self)
         image = subject.save()

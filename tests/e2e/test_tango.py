@@ -32,17 +32,21 @@ def await_device(port):
     processes.await_true(answers, 30, "the device answers")
 
 
-class TangoTest(unittest.TestCase):
+class TangoCase(unittest.TestCase):
     timeout_s = 240
     kills = 15 if paths.LONG else 4
+    options = ()
 
     def setUp(self):
         self.port = paths.free_port()
         command = [paths.tango_test_binary(), "test", "-nodb", "-dlist", "a/b/c",
                    "-ORBendPoint", f"giop:tcp::{self.port}"]
-        self.group = self.enterContext(group.Group(self, command, port=self.port))
+        self.group = self.enterContext(group.Group(self, command, port=self.port,
+                                                   options=self.options))
         await_device(self.port)
 
+
+class TangoTest(TangoCase):
     def test_a_stock_client_does_not_notice_that_leaders_die(self):
         with stock_client.StockClient([PYTHON, HERE / "tango_load.py", str(self.port)], self.port,
                                       traced=True) as client:
@@ -117,6 +121,32 @@ class TangoTest(unittest.TestCase):
             lambda: any("protocol without a binding" in note
                         for note in map(str, self.group.status()["unsupported"])),
             20, "status says that TANGO's event sockets are the leader's own")
+
+
+class PassiveTangoTest(TangoCase):
+    timeout_s = 1800 if paths.LONG else 240
+    kills = 200 if paths.LONG else 5
+    options = ("--style", "warm-passive")
+
+    def test_backups_of_a_device_take_over_under_load(self):
+        with stock_client.StockClient([PYTHON, HERE / "tango_load.py", str(self.port)], self.port,
+                                      traced=True) as client:
+            self.assertIn("RUNNING", client.process.stdout.readline())
+            before = client.connections()
+            for _ in range(self.kills):
+                time.sleep(0.4)
+                done = self.group.auxin("checkpoint", self.group.name)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                time.sleep(0.2)
+                self.group.replace_leader()
+            self.assertEqual(client.connections(), before, "the same addresses and ports")
+            status, out, err = client.finish()
+        self.assertEqual(status, 0, err)
+        report = json.loads(out.splitlines()[-1])
+        self.assertEqual((report["errors"], report["wrong"]), ([], 0))
+        for name, value in report["last"].items():
+            self.assertEqual(device_state(self.port)[name], value, f"{name} is as written last")
+        self.group.assert_no_mismatch()
 
 
 class TangoVerifyTest(unittest.TestCase):

@@ -98,7 +98,16 @@ void wait_until_readable(int fd) {
   raw_syscall(SYS_close, fd);
 }
 
+// The descriptor table gets its size while this process has one thread: where threads share it, the
+// kernel waits a grace period (some 10 ms) before it is larger.
+void enlarge_descriptor_table() {
+  constexpr long kAsManyAsOnesOwn = 1000;
+  const long fd = raw_syscall(SYS_fcntl, 2, F_DUPFD_CLOEXEC, kAsManyAsOnesOwn);
+  if (fd >= 0) raw_syscall(SYS_close, fd);
+}
+
 [[noreturn]] void restore(int count, char** paths, const Options& options) {
+  enlarge_descriptor_table();
   // The words of the command line lie on the stack that is given up.
   static char names[1 << 20];
   size_t used = 0;

@@ -291,6 +291,10 @@ int run(int thread_count, size_t megabytes, bool deltas) {
   strcpy(static_cast<char*>(guarded), "behind a guard");
   mprotect(guarded, 4096, PROT_NONE);
   FILE* log = fopen((directory + "/log").c_str(), "w");
+  FILE* journal = fopen((directory + "/journal").c_str(), "a");
+  auxin::checkpoint::RestoreHooks hooks;
+  hooks.owns_files = [] { return access((directory + "/owns").c_str(), F_OK) == 0; };
+  auxin::checkpoint::set_restore_hooks(hooks);
   std::atomic<uint64_t> ticks{0};
   std::thread ticker([&] { for (;;) { usleep(500); ++ticks; } });
   for (int round = 0;; ++round) {
@@ -316,6 +320,8 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     if (round % 2 != 0) free(grown);
     fprintf(log, "round %d\n", round);
     fflush(log);
+    fprintf(journal, "round %d\n", round);
+    fflush(journal);
     auxin::checkpoint::SaveOptions options;
     const std::string path = directory + "/image." + number;
     options.path = path.c_str();
