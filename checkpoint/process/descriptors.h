@@ -34,9 +34,9 @@ struct SavedDescriptor {
   int32_t duplicate_of;      // a lower descriptor with the same open file; -1: none
   uint32_t padding;
   uint64_t position;         // kFile
-  uint64_t state[4];         // kFile: whether it is regular and written, length. kEventFd: count, semaphore. kTimerFd: clock, value ns, interval ns,
-                             // flags. kSignalFd: mask. kSocket: family, type, protocol,
-                             // listens
+  uint64_t state[4];         // kFile: whether it is regular and written, length. kEventFd: count,
+                             // semaphore. kTimerFd: clock, value ns, interval ns, flags.
+                             // kSignalFd: mask. kSocket: family, type, protocol, listens
   uint32_t text_offset;      // kFile: path. kEpoll: lines of what it watches. kPipe: its bytes.
                              // kSocket: the address where it listens
   uint32_t text_size_bytes;
