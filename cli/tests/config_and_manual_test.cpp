@@ -80,7 +80,8 @@ TEST_F(Manual, UsageOfRunNamesTheServer) {
 TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
   std::set<std::string> helped;
   const std::vector<std::vector<std::string>> commands = {
-      {},       {"run"}, {"status"},        {"locks"},       {"stop"},
+      {}, {"run"}, {"status"}, {"locks"}, {"stop"}, {"switch"}, {"restore"}, {"checkpoint"},
+      {"checkpoints"},
       {"discover"}, {"verify"},
       {"config"}, {"stm"}, {"stm", "create"}, {"stm", "info"}, {"stm", "check"},
       {"stm", "dump"}, {"stm", "serve"}};
