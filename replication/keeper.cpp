@@ -4,8 +4,10 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "checkpoint/process/address_space.h"
 #include "replication/futex.h"
 #include "replication/replica.h"
 
@@ -48,7 +50,33 @@ constexpr uint64_t kPatienceNs = 10'000'000'000;
   }
 }
 
+// Not for the keeper: it reads the group's words, this library's and its own stack.
+void leave_large_memory_out(int advice) {
+  constexpr uint64_t kLargeBytes = 1 << 20;
+  checkpoint::for_each_mapped_range(
+      [](const checkpoint::MappedRange& range, void* to) {
+        const auto has = [&range](const void* address) {
+          const auto at = reinterpret_cast<uint64_t>(address);
+          return at >= range.begin && at < range.end;
+        };
+        if (range.shared || range.end - range.begin < kLargeBytes || range.name[0] == '/' ||
+            has(&range) || has(__builtin_thread_pointer()) || has(&replica))
+          return true;
+        raw_syscall(SYS_madvise, static_cast<long>(range.begin),
+                    static_cast<long>(range.end - range.begin), *static_cast<int*>(to));
+        return true;
+      },
+      &advice);
+}
+
 }  // namespace
+
+int start_keeper_alone() {
+  leave_large_memory_out(MADV_DONTFORK);
+  const int pid = start_keeper();
+  leave_large_memory_out(MADV_DOFORK);
+  return pid;
+}
 
 int start_keeper() {
   const int replica_pid = replica->pid();

@@ -16,5 +16,8 @@ namespace auxin::replication {
 // Starts this process's keeper. Returns its pid, or -errno (then a takeover in the moment of an
 // accept may reset that connection; the group's status says so).
 int start_keeper();
+// The same in a process whose other threads stand still: its memory may be large by now, and is not
+// copied (page by page, just when a restored replica goes on).
+int start_keeper_alone();
 
 }  // namespace auxin::replication

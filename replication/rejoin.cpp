@@ -119,7 +119,7 @@ bool claim_descriptor(const SavedDescriptor& saved) {
 }
 
 void before_threads_go_on() {
-  start_keeper();
+  start_keeper_alone();
   if (led_in_image) {
     led_in_image = false;
     hold_standard_output_back();

@@ -76,14 +76,17 @@ def preloaded(clients, mix, seconds, rate_per_s=0):
 class BankGroup:
     """with BankGroup(3) as group: …"""
 
-    def __init__(self, replicas):
+    def __init__(self, replicas, options=(), environment=None):
         self.port = paths.free_port()
         self.group = group.Group(unittest.TestCase(), command(self.port), port=self.port,
-                                 replicas=replicas, key=b"Bank", name=f"bench-{os.getpid()}")
+                                 replicas=replicas, key=b"Bank", name=f"bench-{os.getpid()}",
+                                 options=options, environment=environment)
+        self.passive = "warm-passive" in options or "cold-passive" in options
 
     def __enter__(self):
         self.group.__enter__()
-        self.group.await_all_ready()
+        if not self.passive:
+            self.group.await_all_ready()
         return self
 
     def __exit__(self, *what):

@@ -15,7 +15,7 @@ import os
 
 from harness import paths, processes, server, stock_load
 
-from . import bank, checkpoint, pairs, recording, stm
+from . import bank, checkpoint, images, pairs, recording, stm
 from .results import Options, Result, of_differences, of_ratios  # noqa: F401
 
 
@@ -263,6 +263,7 @@ BENCHMARKS = {
     **recording.BENCHMARKS,
     **stm.BENCHMARKS,
     **checkpoint.BENCHMARKS,
+    **images.BENCHMARKS,
 }
 
 DESCRIPTIONS = {
@@ -283,4 +284,5 @@ DESCRIPTIONS = {
     **recording.DESCRIPTIONS,
     **stm.DESCRIPTIONS,
     **checkpoint.DESCRIPTIONS,
+    **images.DESCRIPTIONS,
 }

@@ -35,6 +35,7 @@ using replication::Role;
 constexpr int kTransitionLookMs = 5;
 constexpr int kSteadyLookMs = 200;
 constexpr int64_t kSlowLookMs = 1000;
+constexpr int64_t kPassiveDelayMs = 200;
 constexpr int64_t kSettleMs = 20;  // deaths that happen together are seen together
 constexpr int kMostDivergences = 3;
 constexpr int64_t kLongLifeMs = 600'000;  // a divergence after so long is not the last one again
@@ -456,7 +457,9 @@ void Supervisor::schedule_restart(int id) {
     return;
   }
   const int64_t delay_ms = process.back_off.ended(process.lived_ms(now_ms_));
-  process.restart_at_ms = now_ms_ + std::max(delay_ms, kSettleMs);
+  // Where nobody follows, clients wait for whoever is next.
+  process.restart_at_ms =
+      now_ms_ + std::max(passive() ? std::min(delay_ms, kPassiveDelayMs) : delay_ms, kSettleMs);
   if (delay_ms > 0) progress_.detail(fmt::format("replica {} waits {} ms", id, delay_ms));
 }
 

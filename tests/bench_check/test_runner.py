@@ -19,7 +19,8 @@ NAMES = ["lock-unselected", "lock-ordered", "preload-throughput-1", "preload-thr
          "verify-rate",
          "stm-checked-64", "stm-checked-1k", "stm-checked-10k", "stm-isolated-64",
          "stm-isolated-1k", "stm-isolated-10k", "stm-window-open", "stm-scaling-2", "stm-failover",
-         "im-pause-1pct", "im-track-page", "im-mark", "im-full-dirty", "im-precopy"]
+         "im-pause-1pct", "im-track-page", "im-mark", "im-full-dirty", "im-precopy",
+         "image-pause", "image-restore-cold", "image-restore-warm", "checkpoint-client-p99"]
 
 
 def run(*arguments):
