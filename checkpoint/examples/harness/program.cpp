@@ -90,7 +90,11 @@ int Program::wait(int limit_ms) {
 }
 
 bool is_alive(pid_t pid) {
-  const std::string status = contents("/proc/" + std::to_string(pid) + "/stat");
+  std::string status(512, '\0');  // by read: a process may vanish while its file is open
+  const int file = open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
+  const ssize_t got = file < 0 ? -1 : read(file, status.data(), status.size());
+  if (file >= 0) close(file);
+  if (got <= 0) return false;
   const size_t name_end = status.rfind(')');
   if (name_end == std::string::npos) return false;
   const char letter = status[name_end + 2];

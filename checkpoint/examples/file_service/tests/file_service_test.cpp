@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "campaign.h"
+#include "keeper.h"
 #include "program.h"
 
 namespace auxin::checkpoint::test {
@@ -74,41 +75,6 @@ class FileService : public testing::Test {
   }
 
   Directory directory_;
-};
-
-// Starts the server again whenever it has died.
-class Keeper {
- public:
-  explicit Keeper(std::vector<std::string> words, uint64_t kill_at = 0)
-      : words_(std::move(words)), thread_([this, kill_at] { keep(kill_at); }) {
-    while (pid_ == 0) usleep(100);
-  }
-  ~Keeper() {
-    ends_ = true;
-    thread_.join();
-  }
-  int restarts() const { return restarts_; }
-  pid_t pid() const { return pid_; }
-
- private:
-  void keep(uint64_t kill_at) {
-    Program server = kill_at == 0 ? Program(words_) : Program::killed_at(kill_at, words_);
-    pid_ = server.pid();
-    while (!ends_) {
-      if (!server.runs()) {
-        server = Program(words_);
-        pid_ = server.pid();
-        ++restarts_;
-      }
-      usleep(200);
-    }
-  }
-
-  const std::vector<std::string> words_;
-  std::atomic<bool> ends_{false};
-  std::atomic<int> restarts_{0};
-  std::atomic<pid_t> pid_{0};
-  std::thread thread_;
 };
 
 TEST_F(FileService, KilledAtAnyStepItHasWhatWasCommittedAndNothingElse) {
