@@ -31,6 +31,11 @@ foreach(document README.md CHANGELOG.md)
     install(FILES ${CMAKE_SOURCE_DIR}/${document} DESTINATION ${CMAKE_INSTALL_DOCDIR})
   endif()
 endforeach()
+if(EXISTS ${CMAKE_SOURCE_DIR}/checkpoint/examples)
+  install(DIRECTORY ${CMAKE_SOURCE_DIR}/checkpoint/examples/
+          DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/checkpoint
+          PATTERN harness EXCLUDE PATTERN tests EXCLUDE)
+endif()
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 # The public headers, for meta-objects and annotated middleware: find_package(Auxin), or

@@ -147,6 +147,9 @@ Outcome SavingState::restore(auxin_checkpoint_store& store) {
   last_store_ = store.store.get();  // increments follow what it has
   chain_is_broken_ = false;
   unkept_ = ByteBuffer();
+  // A process that is killed often must not make a chain without end.
+  const uint64_t messages = store.store->report().messages;
+  since_base_ = static_cast<uint32_t>(std::clamp<uint64_t>(messages, 1, UINT32_MAX) - 1);
   return Outcome::ok();
 }
 

@@ -141,6 +141,18 @@ class PackageTest(unittest.TestCase):
             *flags)
         run(outside / "by_pkg_config", self.directory / "second")
 
+    def test_the_installed_examples_build_outside_the_tree(self):
+        self.install()
+        examples, = self.prefix.rglob("examples/checkpoint")
+        self.assertEqual(list(examples.rglob("*_test.cpp")), [])
+        outside = self.directory / "outside"
+        run("cmake", "-S", examples, "-B", outside, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", outside, "-j2")
+        program, = outside.rglob("longest_chain")
+        result = self.directory / "result"
+        run(program, self.directory / "checkpoints", result, 3000, 1000)
+        self.assertIn("2919 has a chain of 217", result.read_text())
+
     def pkg_config(self, pc_file, *asked):
         return run("pkg-config", *asked, pc_file.stem,
                    env={**os.environ, "PKG_CONFIG_PATH": str(pc_file.parent)})

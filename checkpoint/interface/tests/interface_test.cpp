@@ -188,6 +188,24 @@ TEST_F(CheckpointInterface, AnotherRunsImageIsNotOverwrittenUnseen) {
   state.save(store);
 }
 
+TEST_F(CheckpointInterface, EachNthMessageIsABaseHoweverOftenTheProgramIsStartedAgain) {
+  uint64_t runs = 0;
+  for (uint64_t run = 0; run < 10; ++run) {
+    auxin_checkpoint_options options = AUXIN_CHECKPOINT_OPTIONS;
+    options.base_every = 4;
+    Store store(directory_.path(), store_options_);
+    State state(options);
+    const auxin_checkpoint_mark mark = state.add_object(1, &runs);
+    runs = 0;
+    EXPECT_EQ(state.restore(store), run > 0);
+    EXPECT_EQ(runs, run);
+    ++runs;
+    auxin_checkpoint_changed(mark);
+    state.save(store);
+    EXPECT_EQ(store.report().messages, run % 4 + 1);
+  }
+}
+
 TEST_F(CheckpointInterface, EveryNthRequestIsSaved) {
   uint64_t requests = 0;
   Store store(directory_.path(), store_options_);
