@@ -26,6 +26,7 @@ void add_discover_command(CLI::App& app, const std::vector<std::string>& server,
 void add_verify_command(CLI::App& app, const std::vector<std::string>& server, Action* action);
 void add_status_command(CLI::App& app, Action* action);
 void add_checkpoint_commands(CLI::App& app, Action* action);
+void add_checkpoint_server_command(CLI::App& app, Action* action);
 void add_stop_command(CLI::App& app, Action* action);
 void add_config_command(CLI::App& app, Action* action);
 void add_stm_command(CLI::App& app, Action* action);

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   add_discover_command(app, server, &action);
   add_verify_command(app, server, &action);
   add_checkpoint_commands(app, &action);
+  add_checkpoint_server_command(app, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
   add_stm_command(app, &action);
