@@ -27,6 +27,7 @@ void add_verify_command(CLI::App& app, const std::vector<std::string>& server, A
 void add_status_command(CLI::App& app, Action* action);
 void add_checkpoint_commands(CLI::App& app, Action* action);
 void add_switch_commands(CLI::App& app, Action* action);
+void add_checkpoint_server_command(CLI::App& app, Action* action);
 void add_stop_command(CLI::App& app, Action* action);
 void add_config_command(CLI::App& app, Action* action);
 void add_stm_command(CLI::App& app, Action* action);

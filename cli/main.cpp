@@ -49,6 +49,7 @@ int main(int argc, char** argv) {
   add_verify_command(app, server, &action);
   add_checkpoint_commands(app, &action);
   add_switch_commands(app, &action);
+  add_checkpoint_server_command(app, &action);
   add_stop_command(app, &action);
   add_config_command(app, &action);
   add_stm_command(app, &action);

@@ -13,7 +13,9 @@
 #include "checkpoint/store/message_store.h"
 
 struct auxin_checkpoint_message {
-  // Of bytes that have been examined.
+  // Of bytes that have been examined; or of somebody else's, for the time of a call.
+  explicit auxin_checkpoint_message(const auxin::checkpoint::MessageView& examined)
+      : view(examined) {}
   auxin_checkpoint_message(auxin::checkpoint::ByteBuffer of,
                            const auxin::checkpoint::MessageView& examined)
       : bytes(std::move(of)), view(examined) {}
@@ -22,8 +24,13 @@ struct auxin_checkpoint_message {
 };
 
 struct auxin_checkpoint_image {
-  explicit auxin_checkpoint_image(uint64_t max_bytes) : image(max_bytes) {}
-  auxin::checkpoint::Image image;
+  explicit auxin_checkpoint_image(uint64_t max_bytes) : own(max_bytes), image(own) {}
+  // A receiver's, for the time of a call.
+  explicit auxin_checkpoint_image(auxin::checkpoint::Image& of) : image(of) {}
+  auxin_checkpoint_image(const auxin_checkpoint_image&) = delete;
+  auxin_checkpoint_image& operator=(const auxin_checkpoint_image&) = delete;
+  auxin::checkpoint::Image own;
+  auxin::checkpoint::Image& image;
 };
 
 struct auxin_checkpoint_assembly {

@@ -39,8 +39,8 @@ void auxin_checkpoint_message_get_info(const auxin_checkpoint_message* message,
 
 const void* auxin_checkpoint_message_bytes(const auxin_checkpoint_message* message,
                                            uint64_t* size_bytes) {
-  *size_bytes = message->bytes.size();
-  return message->bytes.data();
+  *size_bytes = message->view.bytes().size();
+  return message->view.bytes().data();
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_message_of_bytes(const void* bytes,
@@ -84,7 +84,7 @@ enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t m
 
 uint32_t auxin_checkpoint_piece_count(const auxin_checkpoint_message* message,
                                       uint32_t piece_bytes) {
-  return piece_bytes == 0 ? 0 : piece_count(message->bytes.size(), piece_bytes);
+  return piece_bytes == 0 ? 0 : piece_count(message->view.bytes().size(), piece_bytes);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_piece(const auxin_checkpoint_message* message,

@@ -5,6 +5,8 @@
 #include "checkpoint/interface/handles.h"
 #include "checkpoint/store/file_store.h"
 #include "checkpoint/store/stable_store.h"
+#include "checkpoint/transport/keyed_digest.h"
+#include "checkpoint/transport/remote_store.h"
 
 using namespace auxin::checkpoint;
 
@@ -43,6 +45,33 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
         StableStore::open(path, name, max_image_bytes);
     if (!opened) return opened.outcome();
     *store = new auxin_checkpoint_store{std::move(*opened), max_image_bytes};
+    return Outcome::ok();
+  });
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_store_open_remote(
+    const char* address, const char* name, const struct auxin_checkpoint_remote_options* options,
+    auxin_checkpoint_store** store) {
+  return call([&]() -> Outcome {
+    struct auxin_checkpoint_remote_options given = AUXIN_CHECKPOINT_REMOTE_OPTIONS;
+    if (options != nullptr) given = *options;
+    if (given.size_bytes != sizeof(given)) return wrong_call("options of another version");
+    RemoteOptions how;
+    if (given.piece_bytes != 0) how.piece_bytes = given.piece_bytes;
+    if (given.max_image_bytes != 0) how.max_image_bytes = given.max_image_bytes;
+    if (given.stall_ms > INT32_MAX || given.give_up_ms > INT32_MAX) {
+      return wrong_call("a time limit is too large");
+    }
+    if (given.stall_ms != 0) how.stall_ms = static_cast<int>(given.stall_ms);
+    if (given.give_up_ms != 0) how.give_up_ms = static_cast<int>(given.give_up_ms);
+    if (given.secret_file != nullptr) {
+      Expected<std::string> secret = read_secret(given.secret_file);
+      if (!secret) return secret.outcome();
+      how.secret = std::move(*secret);
+    }
+    Expected<std::unique_ptr<RemoteStore>> opened = RemoteStore::open(address, name, how);
+    if (!opened) return opened.outcome();
+    *store = new auxin_checkpoint_store{std::move(*opened), how.max_image_bytes};
     return Outcome::ok();
   });
 }

@@ -25,6 +25,7 @@ class ByteBuffer {
   uint8_t* data() { return bytes_; }
   const uint8_t* data() const { return bytes_; }
   uint64_t size() const { return size_; }
+  uint64_t capacity() const { return capacity_; }
   std::span<const uint8_t> view() const { return {bytes_, size_}; }
 
   // Room for `size_bytes` in all. False: no memory; nothing changed.

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/message/byte_buffer.h"
@@ -37,6 +38,9 @@ struct PieceHeader {
 };
 static_assert(sizeof(PieceHeader) == 64 && offsetof(PieceHeader, header_checksum) == 56);
 
+// What stands before the bytes of a piece. kWrongCall (no such piece).
+Expected<PieceHeader> piece_header_of(const MessageView& message, uint32_t piece_bytes,
+                                      uint32_t index);
 // How many pieces it makes. piece_bytes: kLeastPieceBytes to kMostPieceBytes.
 uint32_t piece_count(uint64_t message_bytes, uint32_t piece_bytes);
 // kWrongCall (no such piece), kNoMemory.
@@ -50,19 +54,31 @@ class Assembly {
   // A piece that is there already is accepted. The first piece says which message it is; kForeign:
   // one of another message. kMalformed, kVersion, kDamaged, kTooLarge, kNoMemory: nothing changed.
   Outcome add(std::span<const uint8_t> piece);
+  // The same in three steps, for who reads a piece straight into the message: where its bytes
+  // belong; they are written there; then they are taken in, if they are what the header says. What
+  // stands where a piece belongs that was not taken in counts for nothing. *there: it is there
+  // already, and its bytes must not be written.
+  Expected<std::span<uint8_t>> place(const PieceHeader& header, bool* there);
+  Outcome take_in(const PieceHeader& header);
 
   bool complete() const { return piece_count_ != 0 && left_ == 0; }
   // 0: nothing has come yet.
   uint64_t message_digest() const { return digest_; }
   uint32_t piece_bytes() const { return piece_bytes_; }
   uint32_t piece_count() const { return piece_count_; }
+  uint32_t pieces_missing() const { return left_; }
+  uint64_t message_bytes() const { return message_.size(); }
   // Indices that have not come, ascending, at most `most`. Nothing if no piece has come at all.
   std::vector<uint32_t> missing(uint32_t most) const;
+  // The same as ranges: the first index of each, and how many.
+  std::vector<std::pair<uint32_t, uint32_t>> missing_ranges(uint32_t most) const;
   // The message, whose structure has been examined; the assembly is empty then. kIncomplete; the
   // statuses of MessageView::of; kMalformed if it is another one than its pieces said.
   Expected<ByteBuffer> take();
   // Lets go of a message that will not be completed.
   void clear();
+  // Memory that the next message may be put together in.
+  void reuse(ByteBuffer memory);
 
  private:
   bool has(uint32_t index) const { return (there_[index / 8] >> index % 8 & 1) != 0; }
@@ -70,7 +86,7 @@ class Assembly {
   const uint64_t max_bytes_;
   uint64_t digest_ = 0;
   uint32_t piece_bytes_ = 0, piece_count_ = 0, left_ = 0;
-  ByteBuffer message_;
+  ByteBuffer message_, spare_;
   std::vector<uint8_t> there_;  // a bit for each piece
 };
 

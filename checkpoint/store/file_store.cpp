@@ -195,6 +195,8 @@ bool FileStore::follow_chain(uint64_t base_sequence) {
     position_ = {message->header().state, message->header().sequence};
     chain_.push_back(segment.name);
     if (is_this_base) report_.base_sequence = at->first;
+    report_.state = position_.state;
+    report_.digest = message->digest();
     report_.sequence = position_.sequence;
     report_.messages = chain_.size();
   }
@@ -257,6 +259,8 @@ Outcome FileStore::put_segment(const MessageView& message) {
   }
   chain_.push_back(name);
   position_ = {message.header().state, message.header().sequence};
+  report_.state = position_.state;
+  report_.digest = message.digest();
   report_.sequence = position_.sequence;
   report_.messages = chain_.size();
   if (message.is_base()) remove_superfluous();
@@ -302,7 +306,30 @@ Outcome FileStore::compact() {
   const Expected<ByteBuffer> base = image.to_base(MessageOptions{});
   if (!base) return base.outcome();
   const Expected<MessageView> view = MessageView::of(base->view());
-  return view ? put_segment(*view) : view.outcome();
+  if (!view) return view.outcome();
+  const uint64_t put_last = report_.digest;
+  Outcome outcome = put_segment(*view);
+  report_.digest = put_last;  // whoever put it may ask whether it is here
+  return outcome;
+}
+
+Expected<ByteBuffer> FileStore::message_after(const ChainPosition& have) {
+  const bool other = have.state != position_.state || have.sequence < report_.base_sequence;
+  if (chain_.empty() || (!other && have.sequence >= position_.sequence)) {
+    return failure(AUXIN_CHECKPOINT_EMPTY, path_ + ": there is nothing newer");
+  }
+  for (const std::string& name : chain_) {
+    Mapped mapped;
+    const Expected<MessageView> message = mapped.open(directory_, name);
+    if (!message) return message.outcome();
+    if (!other && message->header().sequence <= have.sequence) continue;
+    ByteBuffer copy;
+    if (!copy.append(message->bytes().data(), message->bytes().size())) {
+      return failure(AUXIN_CHECKPOINT_NO_MEMORY, path_ + ": no memory for a message");
+    }
+    return copy;
+  }
+  return failure(AUXIN_CHECKPOINT_EMPTY, path_ + ": there is nothing newer");
 }
 
 }  // namespace auxin::checkpoint

@@ -39,6 +39,8 @@ class FileStore : public MessageStore {
   Outcome read(Image* image) override;
   Outcome compact() override;
   StoreReport report() const override { return report_; }
+  // The base, or the increment that follows: as it was put.
+  Expected<ByteBuffer> message_after(const ChainPosition& have) override;
 
  private:
   FileStore(std::string path, const FileStoreOptions& options)

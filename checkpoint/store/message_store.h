@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "checkpoint/message/byte_buffer.h"
+#include "checkpoint/message/chain.h"
 #include "checkpoint/message/image.h"
 #include "checkpoint/message/message_view.h"
 #include "checkpoint/outcome.h"
@@ -23,6 +24,8 @@ struct StoreReport {
   uint64_t messages = 0;                     // base and increments that make it
   uint64_t bytes = 0;                        // of everything kept
   std::vector<std::string> damage;           // what could not be used, and why
+  uint64_t state = 0;   // which one the image is of; 0: there is none, or the store can't say
+  uint64_t digest = 0;  // of the message that was put last; 0: as above
 };
 
 class MessageStore {
@@ -37,6 +40,9 @@ class MessageStore {
   // One base in place of base and increments; the image stays whatever happens. kEmpty.
   virtual Outcome compact() = 0;
   virtual StoreReport report() const = 0;
+  // The message that brings a receiver with `have` on: repeated, to the newest image. kEmpty: there
+  // is nothing newer. This one makes a base of everything.
+  virtual Expected<ByteBuffer> message_after(const ChainPosition& have);
 };
 
 }  // namespace auxin::checkpoint

@@ -84,7 +84,8 @@ TEST_F(Manual, NamesExactlyTheOptionsOfTheCommand) {
       {"checkpoints"},
       {"discover"}, {"verify"},
       {"config"}, {"stm"}, {"stm", "create"}, {"stm", "info"}, {"stm", "check"},
-      {"stm", "dump"}, {"stm", "serve"}};
+      {"stm", "dump"}, {"stm", "serve"}, {"checkpoint"}, {"checkpoints"},
+      {"checkpoint-server", "serve"}, {"checkpoint-server", "list"}};
   for (std::vector<std::string> words : commands) {
     words.push_back("--help");
     const Done help = auxin_done(words);

@@ -12,8 +12,9 @@
  *   message    a base (everything) or an increment (what changed since the message before): a value
  *              that can be sent, stored, merged with the next one, and applied
  *   image      a receiver's copy of a state, brought forward message by message
- *   store      where messages are kept: a directory of files, a stable memory; or they go through
- *              a descriptor
+ *   store      where messages are kept: a directory of files, a stable memory, a server; or they
+ *              go through a descriptor
+ *   receiver   what applies the messages of other processes to images in this one's memory
  *
  *     auxin_checkpoint_state* state;
  *     auxin_checkpoint_store* store;
@@ -35,7 +36,8 @@
  * What other threads store into a state while a capture is taken is in it or not, each page by
  * itself; options.pause stops them for that time.
  *
- * Unless it is said, a call does not block, but for the time its work takes.
+ * Unless it is said, a call does not block, but for the time its work takes. A store at a server
+ * waits for the network, never without a limit.
  */
 #ifndef AUXIN_CHECKPOINT_H
 #define AUXIN_CHECKPOINT_H
@@ -98,6 +100,7 @@ typedef struct auxin_checkpoint_message auxin_checkpoint_message;
 typedef struct auxin_checkpoint_image auxin_checkpoint_image;
 typedef struct auxin_checkpoint_store auxin_checkpoint_store;
 typedef struct auxin_checkpoint_assembly auxin_checkpoint_assembly;
+typedef struct auxin_checkpoint_receiver auxin_checkpoint_receiver;
 
 struct auxin_checkpoint_options {
   uint32_t size_bytes;         /* of this structure: AUXIN_CHECKPOINT_OPTIONS sets it */
@@ -298,6 +301,27 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open(
 enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
     const char* path, const char* name, const struct auxin_checkpoint_store_options* options,
     auxin_checkpoint_store** store);
+
+struct auxin_checkpoint_remote_options {
+  uint32_t size_bytes;       /* of this structure: AUXIN_CHECKPOINT_REMOTE_OPTIONS sets it */
+  uint32_t piece_bytes;      /* a message travels in pieces of so many bytes; 0: 256 KiB */
+  uint64_t max_image_bytes;  /* larger images are refused; 0: any */
+  const char* secret_file;   /* what both sides know, in a file of mode 0600; null: nothing */
+  uint32_t stall_ms;         /* a connection on which nothing moves is broken then; 0: 10 s */
+  uint32_t give_up_ms;       /* a call in which nothing gets on for so long fails; 0: 30 s */
+};
+#define AUXIN_CHECKPOINT_REMOTE_OPTIONS {sizeof(struct auxin_checkpoint_remote_options), 0, 0, 0, \
+                                         0, 0}
+
+/* A name (1 to 47 of A-Z a-z 0-9 . _ -, no point first) at `auxin checkpoint-server`, or at a
+ * receiver. `address`: "unix:PATH" or "tcp:HOST:PORT", HOST an IPv4 address, an IPv6 address in
+ * brackets, or localhost. If the connection breaks it is made again, and a message goes on from
+ * where it was. Blocks until the server has answered. WRONG_CALL: address, name, secret;
+ * INPUT_OUTPUT: no answer. A put that ends with INPUT_OUTPUT may have been kept: it is offered
+ * again, or goes with the next message. */
+enum auxin_checkpoint_status auxin_checkpoint_store_open_remote(
+    const char* address, const char* name, const struct auxin_checkpoint_remote_options* options,
+    auxin_checkpoint_store** store);
 /* Blocks until the message is kept. NO_SPACE, INPUT_OUTPUT: the image is what it was. */
 enum auxin_checkpoint_status auxin_checkpoint_store_put(auxin_checkpoint_store* store,
                                                         const auxin_checkpoint_message* message);
@@ -310,6 +334,44 @@ void auxin_checkpoint_store_get_report(const auxin_checkpoint_store* store,
                                        struct auxin_checkpoint_store_report* report);
 /* No save into it may be under way, and no schedule. Null is allowed. */
 void auxin_checkpoint_store_close(auxin_checkpoint_store* store);
+
+/* ---- Receivers: messages of other processes, applied in this one. ---------------------------- */
+
+struct auxin_checkpoint_receiver_options {
+  uint32_t size_bytes;         /* of this structure: AUXIN_CHECKPOINT_RECEIVER_OPTIONS sets it */
+  uint32_t max_names;          /* 0: 64 */
+  uint64_t max_message_bytes;  /* larger ones are refused; 0: 1 GiB */
+  uint64_t max_image_bytes;    /* of each name; 0: as max_message_bytes */
+  const char* secret_file;     /* as in auxin_checkpoint_remote_options; null: none */
+  /* Each message passes it before it is applied: an intermediary, which may compare, count votes,
+   * hand it on. Any status but OK refuses the message, and its sender is told. Called by threads of
+   * the receiver, several at a time; the message is valid for the call. May be null. */
+  enum auxin_checkpoint_status (*through)(void* context, const char* name,
+                                          const auxin_checkpoint_message* message);
+  /* After a message was applied. Called by threads of the receiver, one at a time for each name;
+   * the image is valid for the call. May be null. */
+  void (*applied)(void* context, const char* name, const auxin_checkpoint_image* image);
+  void* context;
+};
+#define AUXIN_CHECKPOINT_RECEIVER_OPTIONS {sizeof(struct auxin_checkpoint_receiver_options), 0, 0, \
+                                           0, 0, 0, 0, 0}
+
+/* Listens, with threads of its own, and applies what is put to it (auxin_checkpoint_store_open_
+ * remote) to an image for each name: all of a message or nothing of it. A Unix socket is made with
+ * mode 0600 in a directory of mode 0700, and only processes of the same user are heard. TCP without
+ * a secret is for loopback addresses alone. WRONG_CALL, BUSY (the address is in use). */
+enum auxin_checkpoint_status auxin_checkpoint_receiver_open(
+    const char* address, const struct auxin_checkpoint_receiver_options* options,
+    auxin_checkpoint_receiver** receiver);
+/* Where it listens, with the port that the kernel chose for port 0. Valid as long as it. */
+const char* auxin_checkpoint_receiver_address(const auxin_checkpoint_receiver* receiver);
+/* Calls `look` with the image of a name, which does not change meanwhile. EMPTY. By any thread, but
+ * not within `applied`. */
+enum auxin_checkpoint_status auxin_checkpoint_receiver_look(
+    auxin_checkpoint_receiver* receiver, const char* name,
+    void (*look)(void* context, const auxin_checkpoint_image* image), void* context);
+/* Ends its conversations; the images are gone. Null is allowed. */
+void auxin_checkpoint_receiver_close(auxin_checkpoint_receiver* receiver);
 
 /* ---- Saving and restoring. ------------------------------------------------------------------- */
 
@@ -475,6 +537,13 @@ class Store {
     demand(auxin_checkpoint_store_open_stable(path.c_str(), name.c_str(), nullptr, &store));
     return Store(store);
   }
+  static Store at_server(
+      const std::string& address, const std::string& name,
+      const auxin_checkpoint_remote_options& options = AUXIN_CHECKPOINT_REMOTE_OPTIONS) {
+    auxin_checkpoint_store* store = nullptr;
+    demand(auxin_checkpoint_store_open_remote(address.c_str(), name.c_str(), &options, &store));
+    return Store(store);
+  }
   void put(const Message& message) { demand(auxin_checkpoint_store_put(get(), message.get())); }
   ReceivedImage read() {
     auxin_checkpoint_image* image = nullptr;
@@ -494,6 +563,38 @@ class Store {
     void operator()(auxin_checkpoint_store* it) const { auxin_checkpoint_store_close(it); }
   };
   std::unique_ptr<auxin_checkpoint_store, Close> store_;
+};
+
+class Receiver {
+ public:
+  explicit Receiver(
+      const std::string& address,
+      const auxin_checkpoint_receiver_options& options = AUXIN_CHECKPOINT_RECEIVER_OPTIONS) {
+    auxin_checkpoint_receiver* receiver = nullptr;
+    demand(auxin_checkpoint_receiver_open(address.c_str(), &options, &receiver));
+    receiver_.reset(receiver);
+  }
+  std::string address() const { return auxin_checkpoint_receiver_address(get()); }
+  /* look(const auxin_checkpoint_image*). False: no message of this name has come. */
+  template <typename Look>
+  bool look(const std::string& name, Look look) {
+    const auxin_checkpoint_status status = auxin_checkpoint_receiver_look(
+        get(), name.c_str(),
+        [](void* context, const auxin_checkpoint_image* image) {
+          (*static_cast<Look*>(context))(image);
+        },
+        &look);
+    if (status == AUXIN_CHECKPOINT_EMPTY) return false;
+    demand(status);
+    return true;
+  }
+  auxin_checkpoint_receiver* get() const { return receiver_.get(); }
+
+ private:
+  struct Close {
+    void operator()(auxin_checkpoint_receiver* it) const { auxin_checkpoint_receiver_close(it); }
+  };
+  std::unique_ptr<auxin_checkpoint_receiver, Close> receiver_;
 };
 
 class State {

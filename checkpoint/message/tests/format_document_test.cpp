@@ -2,10 +2,12 @@
 //
 // Goal: checkpoint/FORMAT.md says what the code writes: tables of fields, and bytes.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "checkpoint/message/message_writer.h"
 #include "checkpoint/message/piece.h"
 #include "checkpoint/store/segment_format.h"
+#include "checkpoint/transport/frame.h"
 #include "stmemu/document_example.h"
 
 namespace auxin::checkpoint {
@@ -67,6 +69,27 @@ TEST(CheckpointFormat, TheTablesAreTheStructures) {
                                 AUXIN_FIELD(MessageCommit, sequence),
                                 AUXIN_FIELD(MessageCommit, zero_too),
                                 AUXIN_FIELD(MessageCommit, checksum)}));
+  EXPECT_EQ(stm::table(kDocument, "Frame"),
+            (std::vector<Field>{AUXIN_FIELD(FrameHeader, magic), AUXIN_FIELD(FrameHeader, version),
+                                AUXIN_FIELD(FrameHeader, kind), AUXIN_FIELD(FrameHeader, length),
+                                AUXIN_FIELD(FrameHeader, number),
+                                AUXIN_FIELD(FrameHeader, payload_checksum),
+                                AUXIN_FIELD(FrameHeader, header_checksum)}));
+}
+
+TEST(CheckpointFormat, TheExampleOfAFrameIsWhatTheCodeWrites) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+  Connection from(ends[0], 1000), to(ends[1], 1000);
+  FrameStream stream(from);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(stream.write(FrameKind::kReport, nullptr, 0));
+  const WantedPayload wanted{0x0102030405060708, 2, 0};
+  const PieceRange ranges[2] = {{0, 7}, {9, 1}};
+  ASSERT_TRUE(stream.write(FrameKind::kWanted, &wanted, sizeof(wanted), ranges, sizeof(ranges)));
+  uint8_t before[3 * sizeof(FrameHeader)], frame[sizeof(FrameHeader) + 32];
+  ASSERT_TRUE(to.read(before, sizeof(before)));
+  ASSERT_TRUE(to.read(frame, sizeof(frame)));
+  EXPECT_EQ(stm::hex(frame, sizeof(frame)), stm::example(kDocument, "frame"));
 }
 
 TEST(CheckpointFormat, TheExampleIsWhatTheCodeWrites) {
