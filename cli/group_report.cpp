@@ -154,6 +154,7 @@ Result<GroupReport> read_group(const std::string& directory) {
                (log.payload_end() - log.payload_begin()) * 100 / layout.payload_size_bytes));
   report.checkpoint = control.checkpoint_number.load();
   report.checkpoint_position = control.checkpoint_position.load();
+  report.checkpoint_obstacle = load_text(control.checkpoint_obstacle);
   const bool from_start = report.log_begin == 0 && control.rejoin_possible.load() != 0;
   const bool from_checkpoint =
       report.checkpoint != 0 && report.checkpoint_position >= report.log_begin;

@@ -82,6 +82,7 @@ Json to_json(const GroupReport& report) {
                 report.checkpoint == 0 ? Json(nullptr)
                                        : Json{{"number", report.checkpoint},
                                               {"log_position", report.checkpoint_position}}},
+               {"checkpoint_obstacle", report.checkpoint_obstacle},
                {"replicas", Json::array()},
                {"log",
                 {{"begin", report.log_begin},

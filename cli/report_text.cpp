@@ -42,6 +42,8 @@ std::string head(const GroupReport& report) {
     if (report.checkpoint != 0)
       text += fmt::format("  checkpoint {} at log entry {}\n", report.checkpoint,
                           grouped(report.checkpoint_position));
+    if (!report.checkpoint_obstacle.empty())
+      text += fmt::format("  no further checkpoint: {}\n", report.checkpoint_obstacle);
     text += fmt::format("  facets: {}   maps: {}\n", joined(report.facets), joined(report.maps));
   }
   return text;

@@ -88,6 +88,8 @@ struct alignas(64) ThreadSlot {
   char operation[24];                      // of the request that it works on, cut; "": not known
 };
 
+inline constexpr uint64_t kOnlyLook = 1ull << 63;  // in a checkpoint's number
+
 struct alignas(64) ReplicaSlot {
   stm::RobustLock life;                    // held by the replica's steward thread
   std::atomic<int32_t> pid;                // the server process itself (not a wrapper); 0: none
@@ -104,9 +106,10 @@ struct alignas(64) ReplicaSlot {
   std::atomic<uint32_t> child_pid;         // what the supervisor started (0: not running)
   std::atomic<uint32_t> exit_known;        // 1: wait_status is set for this incarnation
   std::atomic<int32_t> wait_status;        // as wait(2) gave it, of the last incarnation
-  uint32_t padding;
+  std::atomic<uint32_t> checkpoint_refused;  // 1: the fault below will be there next time, too
   // A checkpoint: the supervisor writes its number into `wanted`, and the replica answers by the
-  // same number in `answered`, with what stands between them.
+  // same number in `answered`, with what stands between them. With kOnlyLook in it nothing is
+  // saved: the answer is whether it could be.
   std::atomic<uint64_t> checkpoint_wanted;   // 0: none yet
   std::atomic<uint64_t> checkpoint_position; // log entries from here on are needed after it
   std::atomic<uint64_t> checkpoint_bytes;
@@ -203,6 +206,7 @@ struct alignas(4096) GroupControl {
   std::atomic<uint64_t> checkpoints_asked;    // by the command, so far
   std::atomic<uint64_t> checkpoints_answered; // of these
   char checkpoint_answer[512];                // of the latest; "": it is good
+  char checkpoint_obstacle[512];              // why there can be none; "": not known of any
   // The group has gone back to that checkpoint: its history goes on from this place in the log, and
   // not from where the checkpoint was taken. 0: never. The position is written first.
   std::atomic<uint64_t> restored_position;

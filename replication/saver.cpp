@@ -71,12 +71,13 @@ void take(uint64_t number) {
   snprintf(path, sizeof path, "%s/%llu/0.segment", replica->control().checkpoint_directory,
            static_cast<unsigned long long>(number));
   checkpoint::SaveOptions options;
-  options.path = path;
+  options.path = (number & kOnlyLook) != 0 ? nullptr : path;
   options.stopped = stopped;
   const checkpoint::SaveResult result = checkpoint::save_process(options);
   if (result.outcome == SaveOutcome::kRestored) return;  // the slot is another one now
   const bool good = result.outcome == SaveOutcome::kSaved;
   strcpy(slot.checkpoint_fault, good ? "" : result.message);
+  slot.checkpoint_refused.store(result.outcome == SaveOutcome::kRefused ? 1 : 0);
   slot.checkpoint_bytes.store(result.size_bytes);
   slot.checkpoint_pause_ns.store(result.pause_ns);
   slot.checkpoint_answered.store(number, std::memory_order_release);

@@ -161,6 +161,7 @@ void Descriptors::read_one(int fd) {
   if (saved.kind == SavedDescriptor::kFile) {
     saved.state[0] = S_ISREG(about.st_mode) && (saved.open_flags & O_ACCMODE) != O_RDONLY ? 1 : 0;
     saved.state[1] = static_cast<uint64_t>(about.st_size);
+    saved.state[2] = about.st_mode & 07777;
   }
   read_details(saved, info);
 }
@@ -262,6 +263,91 @@ const char* Descriptors::problem() {
 
 // --- making them again ---
 
+namespace {
+
+constexpr uint64_t kMostCopiedBytes = 256 << 20;
+constexpr long kAboveTheProgram = 504;
+
+struct CopyName {
+  char text[512];
+  CopyName(const char* image, int fd) {
+    snprintf(text, sizeof text, "%.480s.file.%d", image, fd);
+  }
+};
+
+long open_file(const char* path, int flags, uint64_t mode = 0) {
+  return raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path), flags | O_CLOEXEC,
+                     static_cast<long>(mode));
+}
+
+// The first `size` bytes. 0 or -errno.
+long copy_bytes(int from, int to, uint64_t size) {
+  for (uint64_t offset = 0; offset < size;) {
+    const long copied = raw_syscall(SYS_sendfile, to, from, reinterpret_cast<long>(&offset),
+                                    static_cast<long>(size - offset));
+    if (copied <= 0) return copied == 0 ? -EIO : copied;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void Descriptors::hold_files() {
+  for (uint32_t i = 0; i < count_; ++i) {
+    SavedDescriptor& saved = table_[i];
+    if (saved.kind != SavedDescriptor::kFile || saved.state[0] == 0) continue;
+    const bool copied =
+        saved.fd > 2 && saved.duplicate_of < 0 && saved.state[1] <= kMostCopiedBytes;
+    // By a name of its own: a descriptor that only writes can't be read from.
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", saved.fd);
+    const long fd = copied ? open_file(path, O_RDONLY) : -1;
+    const long high = fd < 0 ? -1 : raw_syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kAboveTheProgram);
+    if (fd >= 0) raw_syscall(SYS_close, fd);
+    saved.state[3] = high < 0 ? 0 : static_cast<uint64_t>(high);
+  }
+}
+
+long Descriptors::copy_files(const char* image) {
+  long error = 0;
+  for (uint32_t i = 0; i < count_; ++i) {
+    SavedDescriptor& saved = table_[i];
+    if (saved.kind != SavedDescriptor::kFile || saved.state[3] == 0) continue;
+    const auto held = static_cast<int>(saved.state[3]);
+    saved.state[3] = 0;
+    if (image != nullptr && error == 0) {
+      const CopyName name(image, saved.fd);
+      const long to = open_file(name.text, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+      error = to < 0 ? to : copy_bytes(held, static_cast<int>(to), saved.state[1]);
+      if (to >= 0) raw_syscall(SYS_close, to);
+    }
+    raw_syscall(SYS_close, held);
+  }
+  return error;
+}
+
+// Its name is another file's by now, or nobody's: the file gets it again, as it was.
+bool Descriptors::put_copy_back(const SavedDescriptor& saved, const char* copies) const {
+  const CopyName name(copies, saved.fd);
+  char made[600];
+  snprintf(made, sizeof made, "%.560s.auxin-restored", text(saved));
+  const long from = open_file(name.text, O_RDONLY);
+  if (from < 0) return false;
+  const long to = open_file(made, O_WRONLY | O_CREAT | O_TRUNC, saved.state[2]);
+  bool good = to >= 0 && copy_bytes(static_cast<int>(from), static_cast<int>(to),
+                                    saved.state[1]) == 0 &&
+              raw_syscall(SYS_rename, reinterpret_cast<long>(made),
+                          reinterpret_cast<long>(text(saved))) == 0;
+  raw_syscall(SYS_close, from);
+  if (to >= 0) raw_syscall(SYS_close, to);
+  if (!good) return false;
+  const long fd = open_file(text(saved), static_cast<int>(
+                      saved.open_flags & ~static_cast<uint32_t>(O_CREAT | O_EXCL | O_TRUNC)));
+  put_under(static_cast<int>(fd), saved);
+  raw_syscall(SYS_lseek, saved.fd, static_cast<long>(saved.position), 0 /* SEEK_SET */);
+  return fd >= 0;
+}
+
 // False: it is not the file that it was.
 bool Descriptors::cut_back(const SavedDescriptor& saved) const {
   struct stat about{};
@@ -272,7 +358,7 @@ bool Descriptors::cut_back(const SavedDescriptor& saved) const {
          raw_syscall(SYS_ftruncate, saved.fd, static_cast<long>(saved.state[1])) == 0;
 }
 
-const char* Descriptors::make_again(bool (*claim)(const SavedDescriptor&), bool owns_files) {
+const char* Descriptors::make_again(bool (*claim)(const SavedDescriptor&), const char* copies) {
   const char* lost = nullptr;
   for (uint32_t i = 0; i < count_; ++i) {
     const SavedDescriptor& saved = table_[i];
@@ -286,7 +372,9 @@ const char* Descriptors::make_again(bool (*claim)(const SavedDescriptor&), bool 
     }
     if (saved.kind != SavedDescriptor::kFile) continue;
     raw_syscall(SYS_lseek, saved.fd, static_cast<long>(saved.position), 0 /* SEEK_SET */);
-    if (owns_files && saved.state[0] != 0 && !cut_back(saved)) lost = text(saved);
+    if (copies != nullptr && saved.state[0] != 0 && !cut_back(saved) &&
+        !put_copy_back(saved, copies))
+      lost = text(saved);
   }
   for (uint32_t i = 0; i < count_; ++i)
     if (table_[i].kind == SavedDescriptor::kEpoll && table_[i].duplicate_of < 0)

@@ -3,7 +3,9 @@
 // The process's open descriptors: what each of them is, read at the stop, and how it is made again.
 //
 //   regular files, directories, devices   opened again by name, at the same position; if the files
-//                                          are the process's alone, cut to the length they had
+//                                          are the process's alone, cut to the length they had, or,
+//                                          where the name is another file's by now, put back from
+//                                          the copies beside the image
 //   pipes with both ends in the process    a new pipe, with the bytes that lay in the old one
 //   pipes to other processes               what the restored process has inherited under the same
 //                                          number, if it is the same pipe; else a pipe at its end
@@ -34,9 +36,10 @@ struct SavedDescriptor {
   int32_t duplicate_of;      // a lower descriptor with the same open file; -1: none
   uint32_t padding;
   uint64_t position;         // kFile
-  uint64_t state[4];         // kFile: whether it is regular and written, length. kEventFd: count,
-                             // semaphore. kTimerFd: clock, value ns, interval ns, flags.
-                             // kSignalFd: mask. kSocket: family, type, protocol, listens
+  uint64_t state[4];         // kFile: whether it is regular and written, length, mode, a descriptor
+                             // that holds it. kEventFd: count, semaphore. kTimerFd: clock, value
+                             // ns, interval ns, flags. kSignalFd: mask. kSocket: family, type,
+                             // protocol, listens
   uint32_t text_offset;      // kFile: path. kEpoll: lines of what it watches. kPipe: its bytes.
                              // kSocket: the address where it listens
   uint32_t text_size_bytes;
@@ -51,10 +54,14 @@ class Descriptors {
   void read(bool (*ours)(int fd));
   // In the restored process. `claimed`: the owner's, asked first for each: true if it has put
   // something under the number. Null: nobody's.
-  // `owns_files`: nobody else writes the files that it has open for writing; what its donor wrote
-  // there after the image it writes once more. Returns the path of a file that is not there any
-  // more, or is another one by now; null: none.
-  const char* make_again(bool (*claim)(const SavedDescriptor&), bool owns_files);
+  // `copies`: as copy_files() was given it, if nobody else writes the files that it has open for
+  // writing: what its donor wrote there after the image it writes once more. Null: somebody does.
+  // Returns the path of a file that can't be had as it was; null: none.
+  const char* make_again(bool (*claim)(const SavedDescriptor&), const char* copies);
+  // At the stop, after read(): regular files that are written are kept open until copy_files(),
+  // after it, has copied what was in them to IMAGE.file.FD. Returns 0 or -errno.
+  void hold_files();
+  long copy_files(const char* image);
   uint32_t count() const { return count_; }
   const SavedDescriptor& operator[](uint32_t index) const { return table_[index]; }
   const char* text(const SavedDescriptor& d) const { return text_ + d.text_offset; }
@@ -68,6 +75,7 @@ class Descriptors {
   void find_original(uint32_t index);
   int make_one(uint32_t index);
   bool cut_back(const SavedDescriptor& saved) const;
+  bool put_copy_back(const SavedDescriptor& saved, const char* copies) const;
   int make_pipe(uint32_t index);
   int make_socket(const SavedDescriptor& saved);
   void read_listening(SavedDescriptor& saved);

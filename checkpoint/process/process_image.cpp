@@ -31,6 +31,7 @@ struct Kept {
   Descriptors descriptors;
   RestorerNote restorer;
   RestoreHooks hooks;
+  char path[400];             // of the segment
 };
 // Set before the preload's C++ globals are made: they must need no making.
 constinit Kept kept{};
@@ -93,7 +94,7 @@ bool stop(const SaveOptions& options, SaveResult* result) {
     if (verdict == AtStop::kGo) return true;
     resume_threads();
     if (verdict == AtStop::kRefuse) {
-      say(result, SaveOutcome::kRefused, "%s", reason);
+      say(result, SaveOutcome::kFailed, "%s", reason);
       return false;
     }
     if (tries == kMostStops) {
@@ -183,6 +184,8 @@ bool begin_base(const SaveOptions& options, SaveResult* result) {
   return problem == nullptr && error == 0;
 }
 
+bool owns_files() { return kept.hooks.owns_files != nullptr && kept.hooks.owns_files(); }
+
 [[gnu::noinline]] void save_stopped(const SaveOptions& options, SaveResult* result) {
   if (const char* problem = describe()) {
     say(result, SaveOutcome::kRefused, "%s", problem);
@@ -195,9 +198,9 @@ bool begin_base(const SaveOptions& options, SaveResult* result) {
 
 // Threads run again: what was staged, the tables, the commit record.
 void finish(const SaveOptions& options, SaveResult* result) {
-  long error = 0;
-  if (result->outcome == SaveOutcome::kSaved && pages.tracks())
-    error = pages.copy_staged(tables, file);
+  const bool saved = result->outcome == SaveOutcome::kSaved;
+  long error = kept.descriptors.copy_files(saved ? kept.path : nullptr);
+  if (saved && error == 0 && pages.tracks()) error = pages.copy_staged(tables, file);
   if (result->outcome == SaveOutcome::kSaved && error == 0) {
     error = file.commit(header, tables, options.sync);
     result->size_bytes = file.size_bytes();
@@ -213,11 +216,20 @@ void finish(const SaveOptions& options, SaveResult* result) {
   chain = {header.image_id, file.digest(), chain.length + 1};
 }
 
+// Whether there is something that can't be made again; nothing is written.
+void only_look(const SaveOptions& options, SaveResult* result) {
+  if (!stop(options, result)) return;
+  const char* problem = describe();
+  resume_threads();
+  if (problem != nullptr) say(result, SaveOutcome::kRefused, "%s", problem);
+  else result->outcome = SaveOutcome::kSaved;
+}
+
 // In the new process, on the saver's thread: all others are still to be made.
 void make_the_rest_again() {
   put_kernel_state_back(kept.kernel);
-  const bool owns_files = kept.hooks.owns_files != nullptr && kept.hooks.owns_files();
-  if (const char* path = kept.descriptors.make_again(kept.hooks.claim_descriptor, owns_files)) {
+  if (const char* path = kept.descriptors.make_again(kept.hooks.claim_descriptor,
+                                                     owns_files() ? kept.path : nullptr)) {
     char text[512];
     const int length = snprintf(text, sizeof text, "auxin: it can't be restored: %.400s is not the "
                                                    "file that it was\n", path);
@@ -253,13 +265,18 @@ SaveResult save_process(const SaveOptions& options) {
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
               reinterpret_cast<long>(&mask), 8);
   tables.forget_runs();
-  if ((chain.length != 0 && !options.base && pages.tracks()) || begin_base(options, &result)) {
+  if (options.path == nullptr) {
+    only_look(options, &result);
+  } else if ((chain.length != 0 && !options.base && pages.tracks()) ||
+             begin_base(options, &result)) {
     if (copy_ahead(options, &result)) {
       if (stop(options, &result)) {
         describe_own_thread(kept.saver);
+        snprintf(kept.path, sizeof kept.path, "%s", options.path);
         set_restart(&kept.saver, &kept.restorer, kept.hooks.thread_arrived);
         if (auxin_save_context(&kept.saver.context) == 0) {
           save_stopped(options, &result);
+          if (owns_files()) kept.descriptors.hold_files();
           resume_threads();
         } else {
           result.outcome = SaveOutcome::kRestored;

@@ -27,7 +27,7 @@ enum class SaveOutcome : uint32_t {
   kSaved = 0,
   kRestored = 1,   // this is the new process; every thread is as it was
   kRefused = 2,    // there is something that can't be restored: message
-  kFailed = 3,     // an operating error: message; the process runs on
+  kFailed = 3,     // an operating error, or its owner's refusal: message; the process runs on
 };
 
 // What the owner says when all threads have stopped.
@@ -38,7 +38,7 @@ enum class AtStop : uint32_t {
 };
 
 struct SaveOptions {
-  const char* path = nullptr;          // of the segment
+  const char* path = nullptr;          // of the segment; null: only looks whether there can be one
   // Asked at each stop, before anything is read; sets the log position. May be null. kRefuse:
   // `*reason` is a sentence's end.
   AtStop (*stopped)(uint64_t* log_position, const char** reason) = nullptr;

@@ -96,6 +96,7 @@ Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory
       directory_(state_directory + "/checkpoints"),
       obstacle_(std::move(obstacle)) {
   store_text(memory_.control().checkpoint_directory, directory_);
+  store_text(memory_.control().checkpoint_obstacle, this->obstacle());
   const std::vector<uint64_t> numbers = numbers_in(directory_);
   if (!numbers.empty()) next_ = numbers.back() + 1;
   const std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
@@ -130,9 +131,16 @@ std::optional<Checkpoints::News> Checkpoints::look(
     const Measure now = measure(now_ms);
     if (!last_) last_ = now;
     const bool asked = control.checkpoints_asked.load() != control.checkpoints_answered.load();
-    if (!asked && !due(now)) return {};
+    // Once, before anybody relies on it: whether there can be any.
+    const bool looks = !looked_ && !asked && obstacle().empty();
+    if (!looks && !asked && !due(now)) return {};
     replica_ = choose(runs);
     if (!asked && (replica_ < 0 || !obstacle().empty())) return {};
+    if (looks && !due(now)) {
+      looked_ = true;
+      ask(next_ | replication::kOnlyLook, now_ms);
+      return {};
+    }
     if (replica_ < 0 && obstacle().empty()) {  // who asks waits a while for a follower
       if (!waits_since_ms_) waits_since_ms_ = now_ms;
       if (now_ms - *waits_since_ms_ < kFollowerPatienceMs) return {};
@@ -143,7 +151,7 @@ std::optional<Checkpoints::News> Checkpoints::look(
   }
   const ReplicaSlot& slot = control.replicas[replica_];
   if (slot.checkpoint_answered.load() == number_ && slot.incarnation.load() == incarnation_)
-    return end(load_text(slot.checkpoint_fault));
+    return end(load_text(slot.checkpoint_fault), slot.checkpoint_refused.load() != 0);
   if (!runs[replica_] || slot.incarnation.load() != incarnation_)
     return end(fmt::format("replica {} ended before it was complete", replica_));
   if (now_ms > deadline_ms_) return end(fmt::format("replica {} did not answer", replica_));
@@ -210,16 +218,29 @@ std::optional<Checkpoints::News> Checkpoints::begin(int64_t now_ms) {
   if ((mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) ||
       (mkdir(own.c_str(), 0700) != 0 && errno != EEXIST))
     return end(fmt::format("{}: can't be made: {}", own, strerrordesc_np(errno)));
-  ReplicaSlot& slot = control.replicas[replica_];
-  number_ = next_++;
-  incarnation_ = slot.incarnation.load();
-  deadline_ms_ = now_ms + kPatienceMs;
-  slot.checkpoint_wanted.store(number_);
+  looked_ = true;
+  ask(next_++, now_ms);
   return {};
 }
 
-std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault) {
+void Checkpoints::ask(uint64_t number, int64_t now_ms) {
+  ReplicaSlot& slot = memory_.control().replicas[replica_];
+  number_ = number;
+  incarnation_ = slot.incarnation.load();
+  deadline_ms_ = now_ms + kPatienceMs;
+  slot.checkpoint_wanted.store(number_);
+}
+
+std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault, bool lasting) {
   replication::GroupControl& control = memory_.control();
+  store_text(control.checkpoint_obstacle, lasting ? fault : obstacle());
+  if ((number_ & replication::kOnlyLook) != 0) {
+    number_ = 0;
+    if (!lasting) return {};
+    last_fault_ = fault;
+    return News{false, false, fmt::format("there can be no checkpoints: {}; replicas rejoin from "
+                                          "the log's start", fault)};
+  }
   tried_ = true;
   News news{fault.empty(), answers_ != control.checkpoints_answered.load(), ""};
   if (fault.empty()) {

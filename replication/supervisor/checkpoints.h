@@ -71,7 +71,9 @@ class Checkpoints {
   bool due(const Measure& now) const;
   int choose(const bool (&runs)[replication::kMaxReplicas]) const;
   std::optional<News> begin(int64_t now_ms);
-  std::optional<News> end(const std::string& fault);
+  void ask(uint64_t number, int64_t now_ms);
+  // `lasting`: the next one will be refused for the same reason.
+  std::optional<News> end(const std::string& fault, bool lasting = false);
   void publish(const CheckpointSummary& checkpoint);
   std::string obstacle() const;
   uint64_t position_of(const CheckpointSummary& checkpoint) const;
@@ -85,6 +87,7 @@ class Checkpoints {
   uint64_t number_ = 0;          // being made; 0: none
   uint64_t answers_ = 0;         // how many requests of the command it answers
   bool tried_ = false;
+  bool looked_ = false;          // whether there can be any
   int replica_ = -1;
   uint32_t incarnation_ = 0;
   int64_t deadline_ms_ = 0;

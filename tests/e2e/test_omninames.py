@@ -34,7 +34,7 @@ class OmniNamesCase(unittest.TestCase):
         done = subprocess.run(
             ["nameclt", "-ORBInitRef",
              f"NameService=corbaloc::1.2@127.0.0.1:{self.port}/NameService", *arguments],
-            capture_output=True, text=True, timeout=20)
+            capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, f"nameclt {arguments}: {done.stdout} {done.stderr}")
         return done.stdout
 
@@ -96,15 +96,15 @@ class PassiveOmniNamesTest(OmniNamesCase):
 
     def test_names_bound_under_takeovers_are_in_the_journal_once(self):
         with load.ProbeLoad(self.port, clients=2, step=self.bind_new_context,
-                            pause_s=0.002) as clients:
+                            pause_s=0.05 if paths.LONG else 0.002) as clients:
             for turn in range(self.kills):
-                clients.await_calls(40)
+                clients.await_calls(40 if not paths.LONG else 4)
                 if turn % 2 == 0:
                     done = self.group.auxin("checkpoint", self.group.name)
                     self.assertEqual(done.returncode, 0, done.stderr)
-                clients.await_calls(20)
+                clients.await_calls(20 if not paths.LONG else 2)
                 self.group.replace_leader()
-                clients.await_calls(20)
+                clients.await_calls(20 if not paths.LONG else 2)
         clients.assert_clean(self)
         bound = sorted(f"c{client}-{turn}/" for client, each in enumerate(clients.answers)
                        for turn in range(len(each)))

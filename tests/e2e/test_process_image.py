@@ -120,6 +120,18 @@ class ProcessImageTest(unittest.TestCase):
         journal.write_text("another file, not shorter than the one that it was")
         self.refused([image], 2, "journal is not the file that it was")
 
+    def test_a_file_whose_name_is_anothers_by_now_is_put_back(self):
+        subject = Subject(self, megabytes=1)
+        (subject.directory / "owns").touch()
+        image = subject.save()
+        subject.kill()
+        journal = subject.directory / "journal"
+        journal.rename(subject.directory / "older")
+        journal.write_text("another file, not shorter than the one that it was")
+        subject.restore(image)
+        subject.save()
+        self.assertEqual(journal.read_text(), "round 0\nround 1\n")
+
     def test_a_copy_lives_beside_its_donor(self):
         subject = Subject(self)
         image = subject.save()
