@@ -15,12 +15,12 @@ Receipt receipt(uint32_t process, uint64_t interval) {
   return {process, (process + 1) % kProcesses, interval, interval, interval};
 }
 
-class Graph : public testing::Test {
+class ManethoGraph : public testing::Test {
  protected:
   std::unique_ptr<AntecedenceGraph> graph_ = std::make_unique<AntecedenceGraph>();
 };
 
-TEST_F(Graph, TellsWhatAnotherOneLacks) {
+TEST_F(ManethoGraph, TellsWhatAnotherOneLacks) {
   for (uint64_t i = 1; i <= 5; ++i) graph_->add(receipt(0, i));
   for (uint64_t i = 1; i <= 3; ++i) graph_->add(receipt(2, i));
   graph_->add(receipt(0, 2));  // known
@@ -35,7 +35,7 @@ TEST_F(Graph, TellsWhatAnotherOneLacks) {
   EXPECT_EQ(lacking[0].interval, 3u);
 }
 
-TEST_F(Graph, ForgetsWhatACheckpointCovers) {
+TEST_F(ManethoGraph, ForgetsWhatACheckpointCovers) {
   for (uint64_t i = 1; i <= 5; ++i) graph_->add(receipt(1, i));
   graph_->forget(1, 3);
   EXPECT_EQ(graph_->find(1, 3), nullptr);
@@ -53,7 +53,7 @@ TEST_F(Graph, ForgetsWhatACheckpointCovers) {
   EXPECT_EQ(graph_->find(1, 999)->number, 999u);
 }
 
-TEST_F(Graph, AGapEndsTheProcess) {
+TEST_F(ManethoGraph, AGapEndsTheProcess) {
   graph_->add(receipt(1, 1));
   EXPECT_DEATH(graph_->add(receipt(1, 3)), "a gap in the antecedence graph");
 }
