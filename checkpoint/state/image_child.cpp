@@ -30,6 +30,8 @@ int ImageChild::start(const Task* tasks, uint64_t count, Staging& staging) {
 }
 
 void ImageChild::run(const Task* tasks, uint64_t count, Staging& staging) {
+  // If the parent dies, its locks and connections must end with it, not with this child.
+  os::raw_syscall(SYS_close_range, 0, static_cast<long>(UINT32_MAX), 0);
   alignas(64) char scratch[kPageBytes];
   for (uint64_t i = 0; i < count; ++i) {
     const Task& task = tasks[i];

@@ -5,7 +5,8 @@
 // into staging memory that both share; then it ends.
 //
 // It runs in a process that may have many threads, so the child is made by the system call itself
-// and uses nothing but memory that is there: no allocation, no lock, no libc but memcpy.
+// and uses nothing but memory that is there: no allocation, no lock, no libc but memcpy. It closes
+// its copies of the parent's descriptors at once.
 #pragma once
 
 #include <cstdint>

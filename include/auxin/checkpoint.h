@@ -512,6 +512,12 @@ class ReceivedImage {
     demand(auxin_checkpoint_image_region(get(), id, &bytes, &size_bytes));
     return {bytes, size_bytes};
   }
+  /* A base of what it holds: for who joins; the next increments follow it. */
+  Message to_base() const {
+    auxin_checkpoint_message* base = nullptr;
+    demand(auxin_checkpoint_image_message(get(), &base));
+    return Message(base);
+  }
   std::uint64_t sequence() const { return auxin_checkpoint_image_sequence(get()); }
   std::uint64_t user_word() const { return auxin_checkpoint_image_user_word(get()); }
   auxin_checkpoint_image* get() const { return image_.get(); }

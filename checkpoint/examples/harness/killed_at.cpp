@@ -6,8 +6,8 @@
 //
 // A step is a system call: whatever a process does that others can see, now or after its death, it
 // does by one (these programs share no memory). So the program that dies before its first call, its
-// second one, …, has died in every way that makes a difference. The steps of all its threads count,
-// those of its children do not.
+// second one, …, has died in every way that makes a difference, but for the middle of a call. The
+// steps of all its threads count, those of its children do not.
 //
 // Ends as the program does: killed by the same signal, or with the same status. With STEP 0 it
 // kills nothing. SIGTERM is passed on; SIGUSR1 kills the program at once. If this one is killed,

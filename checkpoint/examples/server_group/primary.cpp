@@ -111,11 +111,9 @@ void Primary::accept() {
 }
 
 void Primary::admit(Backup backup) {
-  auxin_checkpoint_message* base = nullptr;
-  auxin::checkpoint::demand(auxin_checkpoint_image_message(image_.get(), &base));
-  const auxin::checkpoint::Message message(base);
+  const auxin::checkpoint::Message base = image_.to_base();
   uint64_t sequence = 0;
-  if (auxin_checkpoint_message_send(message.get(), backup.socket.descriptor()) !=
+  if (auxin_checkpoint_message_send(base.get(), backup.socket.descriptor()) !=
           AUXIN_CHECKPOINT_OK ||
       !backup.socket.receive(&sequence) || sequence != image_.sequence()) {
     return;

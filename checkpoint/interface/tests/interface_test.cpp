@@ -3,13 +3,17 @@
 // Goal: what <auxin/checkpoint.h> promises, through it alone.
 #include "auxin/checkpoint.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -270,6 +274,10 @@ TEST_F(CheckpointInterface, MessagesAreMergedCutAndPutTogether) {
   image.apply(base);
   image.apply(Message(whole));
   EXPECT_EQ(std::memcmp(image.region(1).first, memory.data(), memory.size()), 0);
+  ReceivedImage joined;
+  joined.apply(image.to_base());
+  EXPECT_EQ(joined.sequence(), image.sequence());
+  EXPECT_EQ(std::memcmp(joined.region(1).first, memory.data(), memory.size()), 0);
   EXPECT_THROW(image.apply(next), Failure);
   std::vector<char> bytes(static_cast<const char*>(base.bytes().first),
                           static_cast<const char*>(base.bytes().first) + base.bytes().second);
@@ -298,6 +306,48 @@ TEST_F(CheckpointInterface, MessagesGoThroughADescriptorIntoAStableMemory) {
   value = 0;
   EXPECT_TRUE(state.restore(store));
   EXPECT_EQ(value, 7u);
+}
+
+// The bytes of a small file of /proc; none if there is none, or the process has left its memory.
+std::string proc_file(pid_t process, const std::string& name) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/" + name);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+TEST_F(CheckpointInterface, AKilledProgramsLocksEndWithItThoughAChildHoldsItsImage) {
+  auxin_checkpoint_options options = AUXIN_CHECKPOINT_OPTIONS;
+  options.method = AUXIN_CHECKPOINT_FORK;
+  constexpr int kTries = 20;  // the child may have done all before this process looks
+  bool outlives_them = false;
+  for (int run = 0; run < kTries && !outlives_them; ++run) {
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    const pid_t program = fork();
+    if (program == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      std::vector<char> memory(64 << 20, 'a');
+      State state(options);
+      state.add_range(1, memory.data(), memory.size());
+      state.capture();
+      const pid_t child = std::atoi(proc_file(getpid(), "task/" + std::to_string(getpid()) +
+                                                            "/children").c_str());
+      if (write(ends[1], &child, sizeof(child)) != sizeof(child)) _exit(1);
+      kill(getpid(), SIGKILL);
+    }
+    close(ends[1]);
+    pid_t child = 0;
+    ASSERT_EQ(read(ends[0], &child, sizeof(child)), static_cast<ssize_t>(sizeof(child)));
+    char nothing = 0;
+    EXPECT_EQ(read(ends[0], &nothing, 1), 0) << "until nobody has the other end";
+    outlives_them = child > 0 && !proc_file(child, "maps").empty();
+    close(ends[0]);
+    int status = 0;
+    ASSERT_EQ(waitpid(program, &status, 0), program);
+    ASSERT_TRUE(WIFSIGNALED(status));
+  }
+  EXPECT_TRUE(outlives_them) << "the child kept its parent's descriptors until its end";
 }
 
 TEST_F(CheckpointInterface, StatisticsNameTheMethodAndItsReason) {
