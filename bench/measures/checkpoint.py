@@ -12,13 +12,13 @@ from .results import Result, of_ratios
 TIMEOUT_S = 300
 
 
-def run(what, seconds, *arguments):
+def run(what, seconds, *arguments, program="checkpoint_bench"):
     """The median of one run; what was captured has been compared with the memory."""
     done = subprocess.run(
-        [paths.program("checkpoint_bench"), "--what", what, "--seconds", str(seconds),
+        [paths.program(program), "--what", what, "--seconds", str(seconds),
          *map(str, arguments)], capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip() or f"checkpoint_bench: status {done.returncode}")
+        raise RuntimeError(done.stderr.strip() or f"{program}: status {done.returncode}")
     return json.loads(done.stdout)["median"]
 
 
@@ -76,12 +76,22 @@ def precopy(options):
     return of_ratios(measured, "ms", at_most=0.2)
 
 
+def remote(options):
+    """A message of 64 MiB to a receiver in another process that applies it, over TCP."""
+    def throughput(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: throughput("remote"),
+                                lambda: throughput("raw"))
+    return of_ratios(measured, "MB/s", at_least=0.7)
+
+
 BENCHMARKS = {
     "im-pause-1pct": pause_1pct,
     "im-track-page": track_page,
     "im-mark": mark,
     "im-full-dirty": full_dirty,
     "im-precopy": precopy,
+    "im-remote": remote,
 }
 
 DESCRIPTIONS = {
@@ -91,4 +101,6 @@ DESCRIPTIONS = {
     "im-mark": "checkpoint service: marking an object",
     "im-full-dirty": "checkpoint service: 256 MiB, all of it changed, against copying everything",
     "im-precopy": "checkpoint service: the pause after three rounds of copies, against none",
+    "im-remote": "checkpoint service: updates applied in another process, against the raw TCP "
+                 "throughput",
 }

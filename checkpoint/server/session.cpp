@@ -122,9 +122,9 @@ Outcome Session::answer_offer(const OfferPayload& offer) {
   }
   Outcome collected;
   Expected<ByteBuffer> bytes = ended("nothing came");
-  bool done = false;
+  bool done = false, contents_are_good = false;
   try {
-    collected = collect_pieces(stream_, offer, assembly);
+    collected = collect_pieces(stream_, offer, assembly, &contents_are_good);
     if (collected) {
       bytes = assembly->take();
       done = true;
@@ -138,7 +138,8 @@ Outcome Session::answer_offer(const OfferPayload& offer) {
                                     static_cast<uint32_t>(collected.sentence.size())));
     return collected;
   }
-  const Expected<MessageView> message = bytes ? MessageView::of(bytes->view()) : bytes.outcome();
+  Expected<MessageView> message = bytes ? MessageView::of(bytes->view()) : bytes.outcome();
+  if (message && contents_are_good) message->trust_contents();
   result = message ? keep(*state, *message) : message.outcome();
   if (bytes) partials_->reuse(std::move(*bytes));
   return write_result_of(state.get(), result);
