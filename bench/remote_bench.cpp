@@ -5,9 +5,11 @@
 //   remote_bench --what remote   a message of 64 MiB from a process to a receiver that applies it
 //   remote_bench --what raw      as many bytes through a TCP connection, read and thrown away
 //   remote_bench --what through  as remote, past an intermediary in the receiver
+//   remote_bench --what log      telling the process's log, a function, of an event
+//   remote_bench --what log-pipe the same, a pipe that another process reads
 //
-// with --seconds S. Prints a JSON object with the median throughput in MB/s. What the receiver has
-// in the end is compared with what was sent.
+// with --seconds S. Prints a JSON object with the median: throughput in MB/s; log: ns a record.
+// What the receiver has in the end is compared with what was sent.
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -170,6 +172,45 @@ void raw(double seconds) {
   });
 }
 
+// `tell` as it is after `begin`, in batches.
+void log_costs(double seconds) {
+  constexpr int kBatch = 2000;
+  std::vector<double> costs_ns;
+  const double end = now_s() + seconds;
+  while (now_s() < end || costs_ns.size() < 5) {
+    const double begin = now_s();
+    for (int i = 0; i < kBatch; ++i) auxin_checkpoint_log_note(1, 1);
+    costs_ns.push_back((now_s() - begin) * 1e9 / kBatch);
+  }
+  auxin_checkpoint_log_stop();
+  report(std::move(costs_ns));
+}
+
+void log_to_function(double seconds) {
+  static uint64_t told;
+  demand(auxin_checkpoint_log_to(
+      [](void*, const auxin_checkpoint_record* record) { told = record->number; }, nullptr));
+  log_costs(seconds);
+  if (told == 0) give_up("the log was told nothing");
+}
+
+void log_to_pipe(double seconds) {
+  int ends[2];
+  if (pipe(ends) != 0) give_up("no pipe");
+  const int reader = in_a_child([&](int) {
+    close(ends[1]);
+    std::vector<char> records(64 << 10);
+    while (read(ends[0], records.data(), records.size()) > 0) {
+    }
+  });
+  close(ends[0]);
+  demand(auxin_checkpoint_log_to_descriptor(ends[1]));
+  log_costs(seconds);
+  close(ends[1]);
+  char byte;
+  if (read(reader, &byte, 1) != 0) give_up("the reader of the log did not end");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -187,8 +228,12 @@ int main(int argc, char** argv) {
     remote(seconds, what == "through");
   } else if (what == "raw") {
     raw(seconds);
+  } else if (what == "log") {
+    log_to_function(seconds);
+  } else if (what == "log-pipe") {
+    log_to_pipe(seconds);
   } else {
-    give_up("--what remote, through or raw");
+    give_up("--what remote, through, raw, log or log-pipe");
   }
   return 0;
 }

@@ -85,6 +85,26 @@ def remote(options):
     return of_ratios(measured, "MB/s", at_least=0.7)
 
 
+def through(options):
+    """The same past an intermediary in the receiver, against without."""
+    def throughput(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: throughput("through"),
+                                lambda: throughput("remote"))
+    return of_ratios(measured, "MB/s", at_least=0.9)
+
+
+def log(options):
+    """Telling the process's log of an event: a function; a pipe that another process reads."""
+    def cost(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: cost("log"), lambda: cost("log-pipe"))
+    interval = pairs.interval([function for function, _ in measured])
+    return Result(value=interval.middle, unit="ns", target="<= 500 ns", spread=interval.spread,
+                  met=pairs.reaches(interval, at_most=500),
+                  detail=f"to a pipe {statistics.median(pipe for _, pipe in measured):.0f} ns")
+
+
 BENCHMARKS = {
     "im-pause-1pct": pause_1pct,
     "im-track-page": track_page,
@@ -92,6 +112,8 @@ BENCHMARKS = {
     "im-full-dirty": full_dirty,
     "im-precopy": precopy,
     "im-remote": remote,
+    "im-through": through,
+    "im-log": log,
 }
 
 DESCRIPTIONS = {
@@ -103,4 +125,6 @@ DESCRIPTIONS = {
     "im-precopy": "checkpoint service: the pause after three rounds of copies, against none",
     "im-remote": "checkpoint service: updates applied in another process, against the raw TCP "
                  "throughput",
+    "im-through": "checkpoint service: the same past an intermediary, against without",
+    "im-log": "checkpoint service: telling the process's log of an event",
 }

@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/server/service.h"
 #include "checkpoint/transport/handshake.h"
 
@@ -140,7 +141,13 @@ Outcome Session::answer_offer(const OfferPayload& offer) {
   }
   Expected<MessageView> message = bytes ? MessageView::of(bytes->view()) : bytes.outcome();
   if (message && contents_are_good) message->trust_contents();
+  if (message) EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_RECEIVED, *message);
   result = message ? keep(*state, *message) : message.outcome();
+  if (message) {
+    EventLog::tell_message(state->checks_contents ? AUXIN_CHECKPOINT_EVENT_APPLIED
+                                                  : AUXIN_CHECKPOINT_EVENT_KEPT,
+                           *message, result.status);
+  }
   if (bytes) partials_->reuse(std::move(*bytes));
   return write_result_of(state.get(), result);
 }

@@ -404,6 +404,55 @@ enum auxin_checkpoint_status auxin_checkpoint_schedule(auxin_checkpoint_state* s
 /* The caller has done a request, and its part of the state is as it should be saved. */
 enum auxin_checkpoint_status auxin_checkpoint_request_done(auxin_checkpoint_state* state);
 
+/* ---- The process's log. ---------------------------------------------------------------------- */
+
+/* The service tells of messages, signals and interactions with the system; it keeps no log. Whether
+ * there is one, what it is and what becomes of it is the process's own business. */
+enum auxin_checkpoint_event {
+  AUXIN_CHECKPOINT_EVENT_CAPTURED = 1,     /* a capture was taken */
+  AUXIN_CHECKPOINT_EVENT_MADE = 2,         /* a message was made of it */
+  AUXIN_CHECKPOINT_EVENT_KEPT = 3,         /* a store took a message, or refused it: status */
+  AUXIN_CHECKPOINT_EVENT_SENT = 4,         /* through a descriptor: status */
+  AUXIN_CHECKPOINT_EVENT_RECEIVED = 5,     /* from a descriptor, or by a receiver */
+  AUXIN_CHECKPOINT_EVENT_APPLIED = 6,      /* to an image: status */
+  AUXIN_CHECKPOINT_EVENT_RESTORED = 7,     /* a state was: status */
+  AUXIN_CHECKPOINT_EVENT_SIGNAL = 8,       /* code: its number; value: the sender's process */
+  AUXIN_CHECKPOINT_EVENT_SYSTEM_CALL = 9,  /* code: its number; value: the result, or -errno;
+                                              bytes: its first argument */
+  AUXIN_CHECKPOINT_EVENT_NOTE = 10         /* code, value: the process's own */
+};
+
+struct auxin_checkpoint_record {
+  uint32_t size_bytes;  /* of this structure */
+  uint16_t event;       /* enum auxin_checkpoint_event */
+  uint16_t status;      /* enum auxin_checkpoint_status */
+  uint64_t number;      /* from 1 on; one that is missing was lost */
+  uint64_t time_ns;     /* since 1970 */
+  uint64_t state, sequence;  /* of the message; else 0 */
+  uint64_t value;       /* of a message: its digest */
+  uint64_t bytes;       /* of a message: its size */
+  uint32_t thread;      /* the kernel's number of it */
+  int32_t code;
+};
+
+/* From now on `log` is told, in the thread that something happens in, before it goes on. It must
+ * not call the service, and must be fit for signal handlers if signals are reported. WRONG_CALL:
+ * there is a log already. */
+enum auxin_checkpoint_status auxin_checkpoint_log_to(
+    void (*log)(void* context, const struct auxin_checkpoint_record* record), void* context);
+/* The same; each record is one write to a pipe, a socket or a file. What a descriptor that does not
+ * block can't take is lost. The descriptor stays the caller's. */
+enum auxin_checkpoint_status auxin_checkpoint_log_to_descriptor(int fd);
+/* When it returns, the log is told nothing more. Not within the log. */
+void auxin_checkpoint_log_stop(void);
+/* This signal is reported from now on; then what it did before is done. Call it after the process
+ * has set its own handler. WRONG_CALL. */
+enum auxin_checkpoint_status auxin_checkpoint_log_signal(int number);
+/* As syscall(2), and reported. */
+long auxin_checkpoint_system_call(long number, long a, long b, long c, long d, long e, long f);
+/* What the process itself wants in its log, in order with the rest. */
+void auxin_checkpoint_log_note(int code, uint64_t value);
+
 /* ---- Statistics. ----------------------------------------------------------------------------- */
 
 struct auxin_checkpoint_statistics {
