@@ -5,6 +5,7 @@
 //   remote_bench --what remote   a message of 64 MiB from a process to a receiver that applies it
 //   remote_bench --what raw      as many bytes through a TCP connection, read and thrown away
 //   remote_bench --what through  as remote, past an intermediary in the receiver
+//   remote_bench --what checked  as remote, to an image that is checked
 //   remote_bench --what log      telling the process's log, a function, of an event
 //   remote_bench --what log-pipe the same, a pipe that another process reads
 //
@@ -89,9 +90,10 @@ ByteBuffer update(uint64_t sequence, const std::vector<char>& state) {
   return std::move(*writer.finish());
 }
 
-void remote(double seconds, bool through) {
+void remote(double seconds, bool through, bool checked) {
   const int from_child = in_a_child([&](int to_parent) {
     auxin_checkpoint_receiver_options options = AUXIN_CHECKPOINT_RECEIVER_OPTIONS;
+    options.checked = checked ? 1 : 0;
     if (through) {
       options.through = [](void*, const char*, const auxin_checkpoint_message* message) {
         auxin_checkpoint_message_info info;
@@ -224,8 +226,8 @@ int main(int argc, char** argv) {
     if (letter == 's') seconds = atof(optarg);
     if (letter == '?') return 2;
   }
-  if (what == "remote" || what == "through") {
-    remote(seconds, what == "through");
+  if (what == "remote" || what == "through" || what == "checked") {
+    remote(seconds, what == "through", what == "checked");
   } else if (what == "raw") {
     raw(seconds);
   } else if (what == "log") {
@@ -233,7 +235,7 @@ int main(int argc, char** argv) {
   } else if (what == "log-pipe") {
     log_to_pipe(seconds);
   } else {
-    give_up("--what remote, through, raw, log or log-pipe");
+    give_up("--what remote, through, checked, raw, log or log-pipe");
   }
   return 0;
 }

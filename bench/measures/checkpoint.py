@@ -94,6 +94,15 @@ def through(options):
     return of_ratios(measured, "MB/s", at_least=0.9)
 
 
+def checked(options):
+    """The same to an image that knows its own bytes, against to a plain one."""
+    def throughput(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: throughput("checked"),
+                                lambda: throughput("remote"))
+    return of_ratios(measured, "MB/s", at_least=0.6)
+
+
 def log(options):
     """Telling the process's log of an event: a function; a pipe that another process reads."""
     def cost(what):
@@ -113,6 +122,7 @@ BENCHMARKS = {
     "im-precopy": precopy,
     "im-remote": remote,
     "im-through": through,
+    "im-checked": checked,
     "im-log": log,
 }
 
@@ -126,5 +136,6 @@ DESCRIPTIONS = {
     "im-remote": "checkpoint service: updates applied in another process, against the raw TCP "
                  "throughput",
     "im-through": "checkpoint service: the same past an intermediary, against without",
+    "im-checked": "checkpoint service: the same to a checked image, against to a plain one",
     "im-log": "checkpoint service: telling the process's log of an event",
 }

@@ -176,13 +176,15 @@ void add_store(const std::string& directory, std::vector<Row>* rows) {
 }
 
 // What a receiver has applied, in its memory: turned there, then handed on as a base.
-void add_image(std::vector<Row>* rows) {
+void add_image(bool checked, std::vector<Row>* rows) {
   const Image right = image_at(2);
   Image image = image_at(2);
+  image.set_checked(checked);
   const Image::Region* region = image.region(2);
   const Bytes good(region->bytes.data(), region->bytes.data() + region->bytes.size());
   uint8_t* bytes_there = const_cast<uint8_t*>(region->bytes.data());
-  rows->push_back(each_bit("an image in memory", good, 0, good.size(), [&](const Bytes& bytes) {
+  const char* what = checked ? "a checked image in memory" : "an image in memory";
+  rows->push_back(each_bit(what, good, 0, good.size(), [&](const Bytes& bytes) {
     std::memcpy(bytes_there, bytes.data(), bytes.size());
     const Expected<ByteBuffer> base = image.to_base(MessageOptions{});
     Image next;
@@ -239,7 +241,8 @@ std::vector<Row> run_campaign(const std::string& directory) {
   add_piece(&rows);
   add_frame_header(&rows);
   add_store(directory, &rows);
-  add_image(&rows);
+  add_image(false, &rows);
+  add_image(true, &rows);
   add_wrong_calls(directory, &rows);
   return rows;
 }

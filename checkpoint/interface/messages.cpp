@@ -164,6 +164,14 @@ enum auxin_checkpoint_status auxin_checkpoint_image_apply(auxin_checkpoint_image
   });
 }
 
+void auxin_checkpoint_image_set_checked(auxin_checkpoint_image* image, int checked) {
+  image->image.set_checked(checked != 0);
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_image_check(const auxin_checkpoint_image* image) {
+  return call([&] { return image->image.check(); });
+}
+
 enum auxin_checkpoint_status auxin_checkpoint_image_region(const auxin_checkpoint_image* image,
                                                            uint64_t id, const void** bytes,
                                                            uint64_t* size_bytes) {

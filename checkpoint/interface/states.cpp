@@ -141,6 +141,7 @@ enum auxin_checkpoint_status auxin_checkpoint_restore(auxin_checkpoint_state* st
 enum auxin_checkpoint_status auxin_checkpoint_restore_image(auxin_checkpoint_state* state,
                                                             const auxin_checkpoint_image* image) {
   return call([&] {
+    if (Outcome outcome = image->image.check(); !outcome) return outcome;
     return state->state.with([&](NamedState& of) { return of.restore(image->image); });
   });
 }

@@ -258,6 +258,11 @@ void auxin_checkpoint_assembly_destroy(auxin_checkpoint_assembly* assembly);
 /* Empty; refuses to become larger than `max_bytes`. */
 enum auxin_checkpoint_status auxin_checkpoint_image_create(uint64_t max_bytes,
                                                            auxin_checkpoint_image** image);
+/* 1: from now on the image is found out if bits of it turn in memory: before a message is laid over
+ * what turned, and before the image is handed on or restored. DAMAGED then, until a base comes. */
+void auxin_checkpoint_image_set_checked(auxin_checkpoint_image* image, int checked);
+/* Looks at all of it. DAMAGED; OK also of an image that is not checked. */
+enum auxin_checkpoint_status auxin_checkpoint_image_check(const auxin_checkpoint_image* image);
 /* All or nothing. STALE, DUPLICATE, GAP, FOREIGN: it may not follow; DAMAGED, TOO_LARGE. */
 enum auxin_checkpoint_status auxin_checkpoint_image_apply(auxin_checkpoint_image* image,
                                                           const auxin_checkpoint_message* message);
@@ -352,9 +357,11 @@ struct auxin_checkpoint_receiver_options {
    * the image is valid for the call. May be null. */
   void (*applied)(void* context, const char* name, const auxin_checkpoint_image* image);
   void* context;
+  uint32_t checked;            /* 1: as auxin_checkpoint_image_set_checked, each image */
+  uint32_t zero;
 };
 #define AUXIN_CHECKPOINT_RECEIVER_OPTIONS {sizeof(struct auxin_checkpoint_receiver_options), 0, 0, \
-                                           0, 0, 0, 0, 0}
+                                           0, 0, 0, 0, 0, 0, 0}
 
 /* Listens, with threads of its own, and applies what is put to it (auxin_checkpoint_store_open_
  * remote) to an image for each name: all of a message or nothing of it. A Unix socket is made with
