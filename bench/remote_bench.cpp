@@ -146,7 +146,7 @@ void raw(double seconds) {
       _exit(1);
     }
     const int fd = accept(listener, nullptr, nullptr);
-    std::vector<char> buffer(256 << 10);
+    std::vector<char> buffer(512 << 10);
     uint64_t came = 0;
     for (ssize_t got; (got = recv(fd, buffer.data(), buffer.size(), 0)) > 0;) {
       came += static_cast<uint64_t>(got);
@@ -163,7 +163,7 @@ void raw(double seconds) {
   measure(seconds, [&] {
     const double begin = now_s();
     for (uint64_t sent = 0; sent < kBytes;) {
-      const uint64_t part = std::min<uint64_t>(kBytes - sent, 256 << 10);
+      const uint64_t part = std::min<uint64_t>(kBytes - sent, 512 << 10);
       const ssize_t put = send(fd, state.data() + sent, part, MSG_NOSIGNAL);
       if (put < 0) give_up("the connection broke");
       sent += static_cast<uint64_t>(put);

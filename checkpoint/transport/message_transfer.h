@@ -23,7 +23,7 @@
 
 namespace auxin::checkpoint {
 
-inline constexpr uint32_t kUsualPieceBytes = 256 << 10;
+inline constexpr uint32_t kUsualPieceBytes = 512 << 10;
 // `wish`, or more: the number of a message's pieces has a limit.
 inline uint32_t piece_bytes_for(uint64_t message_bytes, uint32_t wish) {
   const uint64_t least = message_bytes / (UINT32_MAX / 2) + 1;

@@ -309,7 +309,7 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
 
 struct auxin_checkpoint_remote_options {
   uint32_t size_bytes;       /* of this structure: AUXIN_CHECKPOINT_REMOTE_OPTIONS sets it */
-  uint32_t piece_bytes;      /* a message travels in pieces of so many bytes; 0: 256 KiB */
+  uint32_t piece_bytes;      /* a message travels in pieces of so many bytes; 0: 512 KiB */
   uint64_t max_image_bytes;  /* larger images are refused; 0: any */
   const char* secret_file;   /* what both sides know, in a file of mode 0600; null: nothing */
   uint32_t stall_ms;         /* a connection on which nothing moves is broken then; 0: 10 s */
