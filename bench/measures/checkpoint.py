@@ -12,13 +12,13 @@ from .results import Result, of_ratios
 TIMEOUT_S = 300
 
 
-def run(what, seconds, *arguments):
+def run(what, seconds, *arguments, program="checkpoint_bench"):
     """The median of one run; what was captured has been compared with the memory."""
     done = subprocess.run(
-        [paths.program("checkpoint_bench"), "--what", what, "--seconds", str(seconds),
+        [paths.program(program), "--what", what, "--seconds", str(seconds),
          *map(str, arguments)], capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip() or f"checkpoint_bench: status {done.returncode}")
+        raise RuntimeError(done.stderr.strip() or f"{program}: status {done.returncode}")
     return json.loads(done.stdout)["median"]
 
 
@@ -76,12 +76,54 @@ def precopy(options):
     return of_ratios(measured, "ms", at_most=0.2)
 
 
+def remote(options):
+    """A message of 64 MiB to a receiver in another process that applies it, over TCP."""
+    def throughput(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: throughput("remote"),
+                                lambda: throughput("raw"))
+    return of_ratios(measured, "MB/s", at_least=0.7)
+
+
+def through(options):
+    """The same past an intermediary in the receiver, against without."""
+    def throughput(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: throughput("through"),
+                                lambda: throughput("remote"))
+    return of_ratios(measured, "MB/s", at_least=0.9)
+
+
+def checked(options):
+    """The same to an image that knows its own bytes, against to a plain one."""
+    def throughput(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: throughput("checked"),
+                                lambda: throughput("remote"))
+    return of_ratios(measured, "MB/s", at_least=0.6)
+
+
+def log(options):
+    """Telling the process's log of an event: a function; a pipe that another process reads."""
+    def cost(what):
+        return run(what, options.seconds, program="remote_bench")
+    measured = pairs.interleave(options.count, lambda: cost("log"), lambda: cost("log-pipe"))
+    interval = pairs.interval([function for function, _ in measured])
+    return Result(value=interval.middle, unit="ns", target="<= 500 ns", spread=interval.spread,
+                  met=pairs.reaches(interval, at_most=500),
+                  detail=f"to a pipe {statistics.median(pipe for _, pipe in measured):.0f} ns")
+
+
 BENCHMARKS = {
     "im-pause-1pct": pause_1pct,
     "im-track-page": track_page,
     "im-mark": mark,
     "im-full-dirty": full_dirty,
     "im-precopy": precopy,
+    "im-remote": remote,
+    "im-through": through,
+    "im-checked": checked,
+    "im-log": log,
 }
 
 DESCRIPTIONS = {
@@ -91,4 +133,9 @@ DESCRIPTIONS = {
     "im-mark": "checkpoint service: marking an object",
     "im-full-dirty": "checkpoint service: 256 MiB, all of it changed, against copying everything",
     "im-precopy": "checkpoint service: the pause after three rounds of copies, against none",
+    "im-remote": "checkpoint service: updates applied in another process, against the raw TCP "
+                 "throughput",
+    "im-through": "checkpoint service: the same past an intermediary, against without",
+    "im-checked": "checkpoint service: the same to a checked image, against to a plain one",
+    "im-log": "checkpoint service: telling the process's log of an event",
 }

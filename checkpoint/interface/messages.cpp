@@ -3,6 +3,7 @@
 // Messages, pieces and images of the public header.
 #include "checkpoint/interface/call.h"
 #include "checkpoint/interface/handles.h"
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/message/merge.h"
 #include "checkpoint/message/transfer.h"
 
@@ -67,7 +68,11 @@ void auxin_checkpoint_message_free(auxin_checkpoint_message* message) { delete m
 
 enum auxin_checkpoint_status auxin_checkpoint_message_send(const auxin_checkpoint_message* message,
                                                            int fd) {
-  return call([&] { return send_message(fd, message->view); });
+  return call([&] {
+    Outcome outcome = send_message(fd, message->view);
+    EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_SENT, message->view, outcome.status);
+    return outcome;
+  });
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t max_bytes,
@@ -77,7 +82,9 @@ enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t m
     if (!bytes) return bytes.outcome();
     const Expected<MessageView> view = MessageView::of(bytes->view());
     if (!view) return view.outcome();
-    if (Outcome outcome = view->verify_contents(); !outcome) return outcome;
+    Outcome outcome = view->verify_contents();
+    EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_RECEIVED, *view, outcome.status);
+    if (!outcome) return outcome;
     return give(std::move(bytes), message);
   });
 }
@@ -150,7 +157,19 @@ enum auxin_checkpoint_status auxin_checkpoint_image_create(uint64_t max_bytes,
 
 enum auxin_checkpoint_status auxin_checkpoint_image_apply(auxin_checkpoint_image* image,
                                                           const auxin_checkpoint_message* message) {
-  return call([&] { return image->image.apply(message->view); });
+  return call([&] {
+    Outcome outcome = image->image.apply(message->view);
+    EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_APPLIED, message->view, outcome.status);
+    return outcome;
+  });
+}
+
+void auxin_checkpoint_image_set_checked(auxin_checkpoint_image* image, int checked) {
+  image->image.set_checked(checked != 0);
+}
+
+enum auxin_checkpoint_status auxin_checkpoint_image_check(const auxin_checkpoint_image* image) {
+  return call([&] { return image->image.check(); });
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_image_region(const auxin_checkpoint_image* image,

@@ -47,7 +47,7 @@ Outcome open_receiver(const char* address, const struct auxin_checkpoint_receive
   auto made = std::make_unique<auxin_checkpoint_receiver>();
   made->states = std::make_unique<MemoryStates>(
       given.max_image_bytes != 0 ? given.max_image_bytes : how.max_message_bytes,
-      given.max_names != 0 ? given.max_names : kUsualNames);
+      given.max_names != 0 ? given.max_names : kUsualNames, given.checked != 0);
   Expected<std::unique_ptr<Service>> service = Service::start(how, made->states.get());
   if (!service) return service.outcome();
   made->service = std::move(*service);

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "checkpoint/interface/call.h"
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/message/merge.h"
 
 namespace auxin::checkpoint {
@@ -46,7 +47,20 @@ Outcome SavingState::capture(CaptureKind kind) {
   if (saving_to_ != nullptr) return failure(AUXIN_CHECKPOINT_BUSY, "a save is under way");
   // Its message goes wherever the caller wants: no store has it.
   chain_is_broken_ = true;
-  return named_->capture(kind, rounds_);
+  Outcome outcome = named_->capture(kind, rounds_);
+  tell_of_capture(outcome);
+  return outcome;
+}
+
+void SavingState::tell_of_capture(const Outcome& outcome) {
+  if (!EventLog::is_on()) return;
+  auxin_checkpoint_record record{};
+  record.event = AUXIN_CHECKPOINT_EVENT_CAPTURED;
+  record.status = static_cast<uint16_t>(outcome.status);
+  record.state = named_->position().state;
+  record.sequence = named_->position().sequence;
+  record.value = named_->statistics().last.pause_ns;
+  EventLog::tell(record);
 }
 
 Outcome SavingState::begin(auxin_checkpoint_store& store, bool wait_for_other) {
@@ -55,11 +69,9 @@ Outcome SavingState::begin(auxin_checkpoint_store& store, bool wait_for_other) {
   if (saving_to_ != nullptr) return failure(AUXIN_CHECKPOINT_BUSY, "a save is under way");
   const bool base = store.store.get() != last_store_ || chain_is_broken_ ||
                     (base_every_ != 0 && since_base_ + 1 >= base_every_);
-  if (Outcome outcome =
-          named_->capture(base ? CaptureKind::kBase : CaptureKind::kIncrement, rounds_);
-      !outcome) {
-    return outcome;
-  }
+  Outcome outcome = named_->capture(base ? CaptureKind::kBase : CaptureKind::kIncrement, rounds_);
+  tell_of_capture(outcome);
+  if (!outcome) return outcome;
   saving_to_ = store.store.get();
   return Outcome::ok();
 }
@@ -87,6 +99,7 @@ Outcome SavingState::keep(Expected<ByteBuffer> message, MessageStore& store) {
   if (!message) return message.outcome();
   Expected<MessageView> view = MessageView::of(message->view());
   if (!view) return view.outcome();
+  EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_MADE, *view);
   if (view->is_base()) unkept_ = ByteBuffer();
   if (unkept_.size() != 0) {
     const Expected<MessageView> before = MessageView::of(unkept_.view());
@@ -102,6 +115,7 @@ Outcome SavingState::keep(Expected<ByteBuffer> message, MessageStore& store) {
   }
   const bool base = view->is_base();
   Outcome outcome = store.put(*view);
+  EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_KEPT, *view, outcome.status);
   if (outcome) {
     chain_is_broken_ = false;
     since_base_ = base ? 0 : since_base_ + 1;
@@ -143,7 +157,14 @@ Outcome SavingState::restore(auxin_checkpoint_store& store) {
   changed_.wait(lock, [&] { return saving_to_ == nullptr; });
   Image image(store.max_image_bytes);
   if (Outcome outcome = store.store->read(&image); !outcome) return outcome;
-  if (Outcome outcome = named_->restore(image); !outcome) return outcome;
+  Outcome outcome = named_->restore(image);
+  auxin_checkpoint_record record{};
+  record.event = AUXIN_CHECKPOINT_EVENT_RESTORED;
+  record.status = static_cast<uint16_t>(outcome.status);
+  record.state = image.position().state;
+  record.sequence = image.position().sequence;
+  EventLog::tell(record);
+  if (!outcome) return outcome;
   last_store_ = store.store.get();  // increments follow what it has
   chain_is_broken_ = false;
   unkept_ = ByteBuffer();

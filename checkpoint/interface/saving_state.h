@@ -53,6 +53,7 @@ class SavingState {
   // Of a save that this thread or the worker then finishes.
   Outcome begin(auxin_checkpoint_store& store, bool wait_for_other);
   Outcome finish();
+  void tell_of_capture(const Outcome& outcome);
   Outcome keep(Expected<ByteBuffer> message, MessageStore& store);
   void work();
   void tick(uint64_t milliseconds);

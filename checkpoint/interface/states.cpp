@@ -3,6 +3,7 @@
 // States and arenas of the public header.
 #include "checkpoint/interface/call.h"
 #include "checkpoint/interface/saving_state.h"
+#include "checkpoint/log/event_log.h"
 
 using namespace auxin::checkpoint;
 
@@ -107,7 +108,10 @@ enum auxin_checkpoint_status auxin_checkpoint_capture(auxin_checkpoint_state* st
 enum auxin_checkpoint_status auxin_checkpoint_take_message(auxin_checkpoint_state* state,
                                                            auxin_checkpoint_message** message) {
   return call([&] {
-    return give(state->state.with([](NamedState& of) { return of.message(); }), message);
+    Outcome outcome =
+        give(state->state.with([](NamedState& of) { return of.message(); }), message);
+    if (outcome) EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_MADE, (*message)->view);
+    return outcome;
   });
 }
 
@@ -137,6 +141,7 @@ enum auxin_checkpoint_status auxin_checkpoint_restore(auxin_checkpoint_state* st
 enum auxin_checkpoint_status auxin_checkpoint_restore_image(auxin_checkpoint_state* state,
                                                             const auxin_checkpoint_image* image) {
   return call([&] {
+    if (Outcome outcome = image->image.check(); !outcome) return outcome;
     return state->state.with([&](NamedState& of) { return of.restore(image->image); });
   });
 }

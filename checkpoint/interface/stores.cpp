@@ -3,6 +3,7 @@
 // Stores of the public header.
 #include "checkpoint/interface/call.h"
 #include "checkpoint/interface/handles.h"
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/store/file_store.h"
 #include "checkpoint/store/stable_store.h"
 #include "checkpoint/transport/keyed_digest.h"
@@ -78,7 +79,11 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open_remote(
 
 enum auxin_checkpoint_status auxin_checkpoint_store_put(auxin_checkpoint_store* store,
                                                         const auxin_checkpoint_message* message) {
-  return call([&] { return store->store->put(message->view); });
+  return call([&] {
+    Outcome outcome = store->store->put(message->view);
+    EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_KEPT, message->view, outcome.status);
+    return outcome;
+  });
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_store_read(auxin_checkpoint_store* store,

@@ -65,11 +65,80 @@ Outcome Image::prepare(const MessageView& message, Change* change) const {
   return Outcome::ok();
 }
 
+namespace {
+
+Outcome turned(uint64_t id) {
+  return failure(AUXIN_CHECKPOINT_DAMAGED,
+                 "region " + std::to_string(id) + " of the image has changed in memory");
+}
+
+}  // namespace
+
+void Image::set_checked(bool checked) {
+  checked_ = checked;
+  if (!checked) return;
+  for (auto& [id, region] : regions_) {
+    region.digests.resize(region.bytes.size());
+    region.digests.note(region.bytes.view(), 0, region.bytes.size());
+  }
+}
+
+Outcome Image::check() const {
+  if (!checked_) return Outcome::ok();
+  for (const auto& [id, region] : regions_) {
+    if (!region.digests.are_right(region.bytes.view(), 0, region.bytes.size())) return turned(id);
+  }
+  return Outcome::ok();
+}
+
+// What stays of a block that a message changes a part of would get a digest of its own.
+Outcome Image::check_touched(const MessageView& message) const {
+  if (!checked_ || message.is_base()) return Outcome::ok();
+  MessageView::Walk walk(message);
+  RegionRecord record;
+  while (walk.next_region(&record)) {
+    const Region* before = region(record.id);
+    if (before == nullptr || (record.flags & (kWhole | kRemoved)) != 0) continue;
+    const bool resized = before->bytes.size() != record.size_bytes;
+    if (resized && !before->digests.are_right(before->bytes.view(), 0, before->bytes.size())) {
+      return turned(record.id);
+    }
+    RunRecord run;
+    const uint8_t* stored = nullptr;
+    while (!resized && walk.next_run(&run, &stored)) {
+      if (!before->digests.are_right(before->bytes.view(), run.offset, run.length)) {
+        return turned(record.id);
+      }
+    }
+  }
+  return Outcome::ok();
+}
+
+void Image::note(const MessageView& message, const Change& change) {
+  MessageView::Walk walk(message);
+  RegionRecord record;
+  while (checked_ && walk.next_region(&record)) {
+    if ((record.flags & kRemoved) != 0) continue;
+    Region& changed = regions_[record.id];
+    if (change.replaced.count(record.id) != 0) {
+      changed.digests.resize(changed.bytes.size());
+      changed.digests.note(changed.bytes.view(), 0, changed.bytes.size());
+      continue;
+    }
+    RunRecord run;
+    const uint8_t* stored = nullptr;
+    while (walk.next_run(&run, &stored)) {
+      changed.digests.note(changed.bytes.view(), run.offset, run.length);
+    }
+  }
+}
+
 Outcome Image::apply(const MessageView& message) {
   if (Outcome outcome = judge_sequence(position_, message.header()); !outcome) return outcome;
   if (Outcome outcome = message.verify_contents(); !outcome) return outcome;
   Change change;
   if (Outcome outcome = prepare(message, &change); !outcome) return outcome;
+  if (Outcome outcome = check_touched(message); !outcome) return outcome;
   if (message.is_base()) regions_.clear();
   MessageView::Walk walk(message);
   RegionRecord record;
@@ -84,6 +153,7 @@ Outcome Image::apply(const MessageView& message) {
     region.address = record.address;
     write_runs(walk, record, region.bytes.data());
   }
+  note(message, change);
   position_ = {message.header().state, message.header().sequence};
   user_word_ = message.header().user_word;
   taken_at_ns_ = message.header().taken_at_ns;
@@ -92,6 +162,7 @@ Outcome Image::apply(const MessageView& message) {
 
 Expected<ByteBuffer> Image::to_base(const MessageOptions& options) const {
   if (position_.sequence == 0) return failure(AUXIN_CHECKPOINT_EMPTY, "the image is empty");
+  if (Outcome outcome = check(); !outcome) return outcome;
   MessageWriter writer({position_.state, 0, position_.sequence, taken_at_ns_, user_word_},
                        options);
   uint64_t bytes = 0;

@@ -9,6 +9,7 @@
 #include <map>
 #include <span>
 
+#include "checkpoint/message/block_digests.h"
 #include "checkpoint/message/byte_buffer.h"
 #include "checkpoint/message/chain.h"
 #include "checkpoint/message/message_view.h"
@@ -21,6 +22,7 @@ class Image {
   struct Region {
     ByteBuffer bytes;
     uint64_t address = 0;
+    BlockDigests digests;  // of a checked image
   };
 
   // `max_bytes`: of all regions together; a message may claim any size.
@@ -29,6 +31,12 @@ class Image {
   // All or nothing: if it fails, the image is what it was. What judge_sequence says; kDamaged,
   // kMalformed (an increment of a region that is not there), kTooLarge, kNoMemory.
   Outcome apply(const MessageView& message);
+
+  // From now on the image knows its own bytes: what has turned in memory since is found before a
+  // message is laid over it, and before it is handed on. kDamaged then; a base replaces everything.
+  void set_checked(bool checked);
+  // All of it. kDamaged: it is checked, and is not what was applied.
+  Outcome check() const;
 
   // A base of what the image holds now, with the sequence number it has.
   Expected<ByteBuffer> to_base(const MessageOptions& options) const;
@@ -43,8 +51,11 @@ class Image {
  private:
   struct Change;
   Outcome prepare(const MessageView& message, Change* change) const;
+  Outcome check_touched(const MessageView& message) const;
+  void note(const MessageView& message, const Change& change);
 
   uint64_t max_bytes_;
+  bool checked_ = false;
   ChainPosition position_;
   uint64_t user_word_ = 0, taken_at_ns_ = 0;
   std::map<uint64_t, Region> regions_;

@@ -126,6 +126,7 @@ Outcome MessageView::examine_region(const RegionRecord& region, uint64_t first_r
 }
 
 Outcome MessageView::verify_contents() const {
+  if (contents_verified_) return Outcome::ok();
   ByteBuffer scratch;
   Walk walk(*this);
   RegionRecord region;

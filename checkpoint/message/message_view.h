@@ -24,6 +24,8 @@ class MessageView {
   // Unpacks and checks all contents: kDamaged or kOk. Allocates a scratch buffer if runs are
   // packed. kNoMemory.
   Outcome verify_contents() const;
+  // They have been verified, and nobody has stored to them since: verify_contents need not.
+  void trust_contents() { contents_verified_ = true; }
 
   const MessageHeader& header() const { return header_; }
   bool is_base() const { return (header_.flags & kBase) != 0; }
@@ -85,6 +87,7 @@ class MessageView {
   MessageHeader header_;
   const uint8_t* regions_ = nullptr;
   const uint8_t* runs_ = nullptr;
+  bool contents_verified_ = false;
 };
 
 }  // namespace auxin::checkpoint

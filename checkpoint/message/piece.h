@@ -72,6 +72,10 @@ class Assembly {
   std::vector<uint32_t> missing(uint32_t most) const;
   // The same as ranges: the first index of each, and how many.
   std::vector<std::pair<uint32_t, uint32_t>> missing_ranges(uint32_t most) const;
+  // The message as far as it has come: what stands where a piece is missing means nothing. Valid
+  // until the message is taken or let go of.
+  std::span<const uint8_t> incomplete() const { return message_.view(); }
+  bool is_there(uint32_t index) const { return index < piece_count_ && has(index); }
   // The message, whose structure has been examined; the assembly is empty then. kIncomplete; the
   // statuses of MessageView::of; kMalformed if it is another one than its pieces said.
   Expected<ByteBuffer> take();

@@ -119,7 +119,9 @@ Expected<std::vector<std::string>> DirectoryStates::list() {
 Expected<std::shared_ptr<KeptState>> MemoryStates::open(const std::string& name, bool make) {
   if (!make) return none(name);
   auto state = std::make_shared<KeptState>();
-  state->store = std::make_unique<ImageStore>(max_image_bytes_);
+  auto store = std::make_unique<ImageStore>(max_image_bytes_);
+  store->image().set_checked(checked_);
+  state->store = std::move(store);
   state->checks_contents = true;
   return state;
 }

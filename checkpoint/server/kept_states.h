@@ -77,8 +77,9 @@ class DirectoryStates : public KeptStates {
 // Images in this process's memory.
 class MemoryStates : public KeptStates {
  public:
-  MemoryStates(uint64_t max_image_bytes, uint64_t most_names)
-      : KeptStates(most_names), max_image_bytes_(max_image_bytes) {}
+  // `checked`: as Image::set_checked, each of them.
+  MemoryStates(uint64_t max_image_bytes, uint64_t most_names, bool checked = false)
+      : KeptStates(most_names), max_image_bytes_(max_image_bytes), checked_(checked) {}
 
  protected:
   Expected<std::shared_ptr<KeptState>> open(const std::string& name, bool make) override;
@@ -86,6 +87,7 @@ class MemoryStates : public KeptStates {
 
  private:
   const uint64_t max_image_bytes_;
+  const bool checked_;
 };
 
 }  // namespace auxin::checkpoint

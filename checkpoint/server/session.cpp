@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/server/service.h"
 #include "checkpoint/transport/handshake.h"
 
@@ -122,9 +123,9 @@ Outcome Session::answer_offer(const OfferPayload& offer) {
   }
   Outcome collected;
   Expected<ByteBuffer> bytes = ended("nothing came");
-  bool done = false;
+  bool done = false, contents_are_good = false;
   try {
-    collected = collect_pieces(stream_, offer, assembly);
+    collected = collect_pieces(stream_, offer, assembly, &contents_are_good);
     if (collected) {
       bytes = assembly->take();
       done = true;
@@ -138,8 +139,15 @@ Outcome Session::answer_offer(const OfferPayload& offer) {
                                     static_cast<uint32_t>(collected.sentence.size())));
     return collected;
   }
-  const Expected<MessageView> message = bytes ? MessageView::of(bytes->view()) : bytes.outcome();
+  Expected<MessageView> message = bytes ? MessageView::of(bytes->view()) : bytes.outcome();
+  if (message && contents_are_good) message->trust_contents();
+  if (message) EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_RECEIVED, *message);
   result = message ? keep(*state, *message) : message.outcome();
+  if (message) {
+    EventLog::tell_message(state->checks_contents ? AUXIN_CHECKPOINT_EVENT_APPLIED
+                                                  : AUXIN_CHECKPOINT_EVENT_KEPT,
+                           *message, result.status);
+  }
   if (bytes) partials_->reuse(std::move(*bytes));
   return write_result_of(state.get(), result);
 }

@@ -21,6 +21,8 @@ Outcome broken(const std::string& what, int error) {
   return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT, what + ": " + std::strerror(error));
 }
 
+Outcome silence() { return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT, "the peer is silent"); }
+
 int poll_one(int fd, short events, int wait_ms) {
   pollfd entry{fd, events, 0};
   timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1'000'000L};
@@ -60,6 +62,12 @@ void remove_stale(const Address& address) {
 Connection::Connection(int fd, int stall_ms) : fd_(fd), stall_ms_(stall_ms) {
   const int on = 1;  // of a Unix socket: refused, and not needed
   static_cast<void>(syscall(SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+  // The limits are the kernel's: a large read or write is then one call.
+  const timeval limit{stall_ms / 1000, stall_ms % 1000 * 1000};
+  syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  const long flags = syscall(SYS_fcntl, fd, F_GETFL);
+  syscall(SYS_fcntl, fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
 Connection::~Connection() { syscall(SYS_close, fd_); }
@@ -81,8 +89,6 @@ Expected<int> Connection::connect(const Address& address, int stall_ms) {
   return file.release();
 }
 
-bool Connection::wait(short events, int wait_ms) { return poll_one(fd_, events, wait_ms) > 0; }
-
 int Connection::wait_readable(int wait_ms) {
   pollfd entry{fd_, POLLIN | POLLRDHUP, 0};
   timespec limit{wait_ms / 1000, (wait_ms % 1000) * 1'000'000L};
@@ -95,8 +101,9 @@ int Connection::wait_readable(int wait_ms) {
 Outcome Connection::read(void* to, uint64_t size_bytes, int wait_ms) {
   uint8_t* at = static_cast<uint8_t*>(to);
   uint64_t left = size_bytes;
+  if (wait_ms != stall_ms_ && poll_one(fd_, POLLIN, wait_ms) <= 0) return silence();
   while (left != 0) {
-    const long got = syscall(SYS_recvfrom, fd_, at, left, 0, nullptr, nullptr);
+    const long got = syscall(SYS_recvfrom, fd_, at, left, MSG_WAITALL, nullptr, nullptr);
     if (got > 0) {
       at += got;
       left -= static_cast<uint64_t>(got);
@@ -107,10 +114,8 @@ Outcome Connection::read(void* to, uint64_t size_bytes, int wait_ms) {
                      "the peer closed the connection");
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) return broken("a connection broke", errno);
-    if (!wait(POLLIN, left == size_bytes ? wait_ms : stall_ms_)) {
-      return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT, "the peer is silent");
-    }
+    if (errno == EAGAIN) return silence();
+    return broken("a connection broke", errno);
   }
   return Outcome::ok();
 }
@@ -123,7 +128,6 @@ Outcome Connection::write(iovec* parts, int count) {
     const long put = syscall(SYS_sendmsg, fd_, &message, MSG_NOSIGNAL);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0 && errno == EAGAIN) {
-      if (wait(POLLOUT, stall_ms_)) continue;
       return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT, "the peer takes nothing more");
     }
     if (put < 0) return broken("a connection broke", errno);

@@ -43,8 +43,6 @@ class Connection {
   int stall_ms() const { return stall_ms_; }
 
  private:
-  bool wait(short events, int wait_ms);
-
   const int fd_, stall_ms_;
 };
 

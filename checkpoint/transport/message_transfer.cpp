@@ -2,6 +2,9 @@
 #include "checkpoint/transport/message_transfer.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "checkpoint/message/contents_check.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -18,7 +21,7 @@ Outcome send_piece(FrameStream& stream, const MessageView& message, uint32_t pie
 
 // The ranges of a wanted frame, examined.
 Outcome parse_wanted(const FrameStream::Frame& frame, const MessageView& message, uint32_t pieces,
-                     std::vector<PieceRange>* ranges) {
+                     std::vector<PieceRange>* ranges, uint32_t* missing) {
   WantedPayload wanted;
   if (frame.payload.size() < sizeof(wanted)) return malformed("a wanted frame is too short");
   std::memcpy(&wanted, frame.payload.data(), sizeof(wanted));
@@ -26,6 +29,7 @@ Outcome parse_wanted(const FrameStream::Frame& frame, const MessageView& message
       frame.payload.size() != sizeof(wanted) + wanted.count * sizeof(PieceRange)) {
     return malformed("a wanted frame is of another message or length");
   }
+  *missing = wanted.missing;
   ranges->resize(wanted.count);
   if (wanted.count != 0) {
     std::memcpy(ranges->data(), frame.payload.data() + sizeof(wanted),
@@ -42,11 +46,16 @@ Outcome parse_wanted(const FrameStream::Frame& frame, const MessageView& message
   return Outcome::ok();
 }
 
-Outcome write_wanted(FrameStream& stream, uint64_t digest,
-                     const std::vector<std::pair<uint32_t, uint32_t>>& missing) {
+using Ranges = std::vector<std::pair<uint32_t, uint32_t>>;
+
+Outcome write_wanted(FrameStream& stream, const OfferPayload& offer, const Assembly& assembly,
+                     const Ranges& wants) {
   std::vector<PieceRange> ranges;
-  for (const auto& [first, count] : missing) ranges.push_back({first, count});
-  const WantedPayload wanted{digest, static_cast<uint32_t>(ranges.size()), 0};
+  for (const auto& [first, count] : wants) ranges.push_back({first, count});
+  const uint32_t missing = assembly.piece_count() == 0
+                               ? piece_count(offer.message_bytes, offer.piece_bytes)
+                               : assembly.pieces_missing();
+  const WantedPayload wanted{offer.digest, static_cast<uint32_t>(ranges.size()), missing};
   return stream.write(FrameKind::kWanted, &wanted, sizeof(wanted), ranges.data(),
                       static_cast<uint32_t>(ranges.size() * sizeof(PieceRange)));
 }
@@ -74,6 +83,44 @@ Outcome take_piece(FrameStream& stream, const OfferPayload& offer, Assembly* ass
   }
   return assembly->take_in(header);
 }
+
+uint64_t bytes_before(const OfferPayload& offer, uint64_t pieces) {
+  return std::min(offer.message_bytes, pieces * offer.piece_bytes);
+}
+
+// Pieces `first` to `last`, those of them that are missing.
+Outcome collect_range(FrameStream& stream, const OfferPayload& offer, Assembly* assembly,
+                      uint32_t first, uint32_t last) {
+  Ranges missing;
+  uint32_t pieces = 0;
+  for (uint32_t i = first; i <= last && missing.size() < kMostRanges; ++i) {
+    if (assembly->is_there(i)) continue;
+    missing.emplace_back(i, 1);
+    ++pieces;
+  }
+  if (missing.empty()) return Outcome::ok();
+  if (Outcome outcome = write_wanted(stream, offer, *assembly, missing); !outcome) return outcome;
+  for (uint32_t i = 0; i < pieces; ++i) {
+    if (Outcome outcome = take_piece(stream, offer, assembly); !outcome) return outcome;
+  }
+  return Outcome::ok();
+}
+
+// The message's header, then the tables that stand at its end. Where they begin is a guess until
+// they have been examined: a wrong one makes the order of pieces another.
+Outcome collect_tables(FrameStream& stream, const OfferPayload& offer, Assembly* assembly) {
+  if (Outcome outcome = collect_range(stream, offer, assembly, 0, 0); !outcome) return outcome;
+  MessageHeader header;
+  std::memcpy(&header, assembly->incomplete().data(), sizeof(header));
+  const uint64_t tables_at =
+      std::min(offer.message_bytes - 1, header.stored_bytes) + sizeof(header);
+  const uint64_t begin = std::min(offer.message_bytes - 1, tables_at);
+  return collect_range(stream, offer, assembly,
+                       static_cast<uint32_t>(begin / offer.piece_bytes),
+                       piece_count(offer.message_bytes, offer.piece_bytes) - 1);
+}
+
+constexpr uint32_t kManyPieces = 16;
 
 }  // namespace
 
@@ -131,13 +178,14 @@ Answer offer_message(FrameStream& stream, const MessageView& message, uint32_t p
       break;
     }
     std::vector<PieceRange> ranges;
+    uint32_t all_missing = 0;
     answer.outcome = frame->kind == FrameKind::kWanted
-                         ? parse_wanted(*frame, message, pieces, &ranges)
+                         ? parse_wanted(*frame, message, pieces, &ranges, &all_missing)
                          : FrameStream::unexpected(*frame);
     if (!answer.outcome) break;
     uint64_t wanted = 0;
     for (const PieceRange& range : ranges) wanted += range.count;
-    if (missing) missing(wanted);
+    if (missing) missing(all_missing);
     sent += wanted;
     if (sent > pieces) {
       answer.outcome = malformed("the peer wants pieces again and again");
@@ -176,24 +224,38 @@ Outcome judge_offer(const ChainPosition& have, const OfferPayload& offer) {
   return judge_sequence(have, header);
 }
 
-Outcome collect_pieces(FrameStream& stream, const OfferPayload& offer, Assembly* assembly) {
+Outcome collect_pieces(FrameStream& stream, const OfferPayload& offer, Assembly* assembly,
+                       bool* contents_are_good) {
+  *contents_are_good = false;
   if (assembly->piece_count() != 0 && (assembly->message_digest() != offer.digest ||
                                        assembly->piece_bytes() != offer.piece_bytes ||
                                        assembly->message_bytes() != offer.message_bytes)) {
     assembly->clear();
   }
+  std::optional<ContentsCheck> check;
+  if (piece_count(offer.message_bytes, offer.piece_bytes) >= kManyPieces) {
+    if (Outcome outcome = collect_tables(stream, offer, assembly); !outcome) return outcome;
+    // If they are no good, the message is found out when it is complete.
+    const Expected<MessageView> view = MessageView::of(assembly->incomplete());
+    if (view) check.emplace(*view);
+  }
+  uint32_t all_before = 0;  // pieces that are there from the first one on
   while (!assembly->complete()) {
-    std::vector<std::pair<uint32_t, uint32_t>> missing = assembly->missing_ranges(kMostRanges);
+    Ranges missing = assembly->missing_ranges(kMostRanges);
     if (assembly->piece_count() == 0) {
       missing.emplace_back(0, piece_count(offer.message_bytes, offer.piece_bytes));
     }
-    if (Outcome outcome = write_wanted(stream, offer.digest, missing); !outcome) return outcome;
+    if (Outcome outcome = write_wanted(stream, offer, *assembly, missing); !outcome) return outcome;
     for (const auto& [first, count] : missing) {
       for (uint32_t i = 0; i < count; ++i) {
         if (Outcome outcome = take_piece(stream, offer, assembly); !outcome) return outcome;
+        while (assembly->is_there(all_before)) ++all_before;
+        if (check) check->advance(bytes_before(offer, all_before));
       }
     }
   }
+  if (check) check->advance(offer.message_bytes);
+  *contents_are_good = check && check->good();
   return Outcome::ok();
 }
 

@@ -23,7 +23,7 @@
 
 namespace auxin::checkpoint {
 
-inline constexpr uint32_t kUsualPieceBytes = 256 << 10;
+inline constexpr uint32_t kUsualPieceBytes = 512 << 10;
 // `wish`, or more: the number of a message's pieces has a limit.
 inline uint32_t piece_bytes_for(uint64_t message_bytes, uint32_t wish) {
   const uint64_t least = message_bytes / (UINT32_MAX / 2) + 1;
@@ -41,7 +41,7 @@ struct Answer {
 bool parse_result(const FrameStream::Frame& frame, Answer* answer);
 Outcome write_result(FrameStream& stream, const Outcome& outcome, const KeptRecord& kept);
 
-// `missing`: told how many pieces the receiver wants, each time that it says so. May be empty.
+// `missing`: told how many pieces the receiver lacks, each time that it says so. May be empty.
 Answer offer_message(FrameStream& stream, const MessageView& message, uint32_t piece_bytes,
                      const std::function<void(uint64_t)>& missing);
 
@@ -50,7 +50,10 @@ Outcome examine_offer(const OfferPayload& offer, uint64_t max_message_bytes);
 // What judge_sequence says of the message that is offered.
 Outcome judge_offer(const ChainPosition& have, const OfferPayload& offer);
 // Asks for what is missing, until the assembly is complete. If it fails, the connection is of no
-// use any more; the assembly keeps what has come.
-Outcome collect_pieces(FrameStream& stream, const OfferPayload& offer, Assembly* assembly);
+// use any more; the assembly keeps what has come. Of a large message header and tables are asked
+// for first, so that its contents can be verified while they come: *contents_are_good then, else
+// nobody has looked.
+Outcome collect_pieces(FrameStream& stream, const OfferPayload& offer, Assembly* assembly,
+                       bool* contents_are_good);
 
 }  // namespace auxin::checkpoint

@@ -133,8 +133,10 @@ Outcome RemoteStore::put(const MessageView& message) {
       return refused;
     }
     const uint32_t piece_bytes = piece_bytes_for(bytes, options_.piece_bytes);
+    bool first = true;
     return offer_message(*stream_, message, piece_bytes, [&](uint64_t missing) {
-      if (least_missing != UINT64_MAX && missing < piece_count(bytes, piece_bytes)) ++resumed_;
+      if (first && missing < piece_count(bytes, piece_bytes)) ++resumed_;
+      first = false;
       *got_on = *got_on || missing < least_missing;
       least_missing = std::min(least_missing, missing);
     });
@@ -163,7 +165,8 @@ Answer RemoteStore::read_messages(Image* image, Assembly* assembly, bool* got_on
     if (answer.outcome) answer.outcome = examine_offer(offer, UINT64_MAX);
     if (!answer.outcome) break;
     const uint32_t missing = assembly->pieces_missing();
-    answer.outcome = collect_pieces(*stream_, offer, assembly);
+    bool contents_are_good = false;
+    answer.outcome = collect_pieces(*stream_, offer, assembly, &contents_are_good);
     *got_on = *got_on || assembly->pieces_missing() != missing || assembly->complete();
     if (!answer.outcome) break;
     Expected<ByteBuffer> bytes = assembly->take();
@@ -172,6 +175,7 @@ Answer RemoteStore::read_messages(Image* image, Assembly* assembly, bool* got_on
       answer.outcome = message.outcome();
       break;
     }
+    if (contents_are_good) message->trust_contents();
     Outcome applied = image->apply(*message);
     if (!applied) {  // what the server keeps can't be used: no other connection mends that
       answer = {true, applied, kept_};

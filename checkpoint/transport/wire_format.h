@@ -77,7 +77,7 @@ static_assert(sizeof(OfferPayload) == 48);
 struct WantedPayload {
   uint64_t digest;
   uint32_t count;
-  uint32_t zero;
+  uint32_t missing;  // pieces in all, also those that it asks for later
 };
 static_assert(sizeof(WantedPayload) == 16);
 struct PieceRange {

@@ -258,6 +258,11 @@ void auxin_checkpoint_assembly_destroy(auxin_checkpoint_assembly* assembly);
 /* Empty; refuses to become larger than `max_bytes`. */
 enum auxin_checkpoint_status auxin_checkpoint_image_create(uint64_t max_bytes,
                                                            auxin_checkpoint_image** image);
+/* 1: from now on the image is found out if bits of it turn in memory: before a message is laid over
+ * what turned, and before the image is handed on or restored. DAMAGED then, until a base comes. */
+void auxin_checkpoint_image_set_checked(auxin_checkpoint_image* image, int checked);
+/* Looks at all of it. DAMAGED; OK also of an image that is not checked. */
+enum auxin_checkpoint_status auxin_checkpoint_image_check(const auxin_checkpoint_image* image);
 /* All or nothing. STALE, DUPLICATE, GAP, FOREIGN: it may not follow; DAMAGED, TOO_LARGE. */
 enum auxin_checkpoint_status auxin_checkpoint_image_apply(auxin_checkpoint_image* image,
                                                           const auxin_checkpoint_message* message);
@@ -304,7 +309,7 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
 
 struct auxin_checkpoint_remote_options {
   uint32_t size_bytes;       /* of this structure: AUXIN_CHECKPOINT_REMOTE_OPTIONS sets it */
-  uint32_t piece_bytes;      /* a message travels in pieces of so many bytes; 0: 256 KiB */
+  uint32_t piece_bytes;      /* a message travels in pieces of so many bytes; 0: 512 KiB */
   uint64_t max_image_bytes;  /* larger images are refused; 0: any */
   const char* secret_file;   /* what both sides know, in a file of mode 0600; null: nothing */
   uint32_t stall_ms;         /* a connection on which nothing moves is broken then; 0: 10 s */
@@ -352,9 +357,11 @@ struct auxin_checkpoint_receiver_options {
    * the image is valid for the call. May be null. */
   void (*applied)(void* context, const char* name, const auxin_checkpoint_image* image);
   void* context;
+  uint32_t checked;            /* 1: as auxin_checkpoint_image_set_checked, each image */
+  uint32_t zero;
 };
 #define AUXIN_CHECKPOINT_RECEIVER_OPTIONS {sizeof(struct auxin_checkpoint_receiver_options), 0, 0, \
-                                           0, 0, 0, 0, 0}
+                                           0, 0, 0, 0, 0, 0, 0}
 
 /* Listens, with threads of its own, and applies what is put to it (auxin_checkpoint_store_open_
  * remote) to an image for each name: all of a message or nothing of it. A Unix socket is made with
@@ -403,6 +410,55 @@ enum auxin_checkpoint_status auxin_checkpoint_schedule(auxin_checkpoint_state* s
                                                        uint64_t requests, uint64_t milliseconds);
 /* The caller has done a request, and its part of the state is as it should be saved. */
 enum auxin_checkpoint_status auxin_checkpoint_request_done(auxin_checkpoint_state* state);
+
+/* ---- The process's log. ---------------------------------------------------------------------- */
+
+/* The service tells of messages, signals and interactions with the system; it keeps no log. Whether
+ * there is one, what it is and what becomes of it is the process's own business. */
+enum auxin_checkpoint_event {
+  AUXIN_CHECKPOINT_EVENT_CAPTURED = 1,     /* a capture was taken */
+  AUXIN_CHECKPOINT_EVENT_MADE = 2,         /* a message was made of it */
+  AUXIN_CHECKPOINT_EVENT_KEPT = 3,         /* a store took a message, or refused it: status */
+  AUXIN_CHECKPOINT_EVENT_SENT = 4,         /* through a descriptor: status */
+  AUXIN_CHECKPOINT_EVENT_RECEIVED = 5,     /* from a descriptor, or by a receiver */
+  AUXIN_CHECKPOINT_EVENT_APPLIED = 6,      /* to an image: status */
+  AUXIN_CHECKPOINT_EVENT_RESTORED = 7,     /* a state was: status */
+  AUXIN_CHECKPOINT_EVENT_SIGNAL = 8,       /* code: its number; value: the sender's process */
+  AUXIN_CHECKPOINT_EVENT_SYSTEM_CALL = 9,  /* code: its number; value: the result, or -errno;
+                                              bytes: its first argument */
+  AUXIN_CHECKPOINT_EVENT_NOTE = 10         /* code, value: the process's own */
+};
+
+struct auxin_checkpoint_record {
+  uint32_t size_bytes;  /* of this structure */
+  uint16_t event;       /* enum auxin_checkpoint_event */
+  uint16_t status;      /* enum auxin_checkpoint_status */
+  uint64_t number;      /* from 1 on; one that is missing was lost */
+  uint64_t time_ns;     /* since 1970 */
+  uint64_t state, sequence;  /* of the message; else 0 */
+  uint64_t value;       /* of a message: its digest */
+  uint64_t bytes;       /* of a message: its size */
+  uint32_t thread;      /* the kernel's number of it */
+  int32_t code;
+};
+
+/* From now on `log` is told, in the thread that something happens in, before it goes on. It must
+ * not call the service, and must be fit for signal handlers if signals are reported. WRONG_CALL:
+ * there is a log already. */
+enum auxin_checkpoint_status auxin_checkpoint_log_to(
+    void (*log)(void* context, const struct auxin_checkpoint_record* record), void* context);
+/* The same; each record is one write to a pipe, a socket or a file. What a descriptor that does not
+ * block can't take is lost. The descriptor stays the caller's. */
+enum auxin_checkpoint_status auxin_checkpoint_log_to_descriptor(int fd);
+/* When it returns, the log is told nothing more. Not within the log. */
+void auxin_checkpoint_log_stop(void);
+/* This signal is reported from now on; then what it did before is done. Call it after the process
+ * has set its own handler. WRONG_CALL. */
+enum auxin_checkpoint_status auxin_checkpoint_log_signal(int number);
+/* As syscall(2), and reported. */
+long auxin_checkpoint_system_call(long number, long a, long b, long c, long d, long e, long f);
+/* What the process itself wants in its log, in order with the rest. */
+void auxin_checkpoint_log_note(int code, uint64_t value);
 
 /* ---- Statistics. ----------------------------------------------------------------------------- */
 

@@ -83,7 +83,7 @@ TEST(CheckpointFormat, TheExampleOfAFrameIsWhatTheCodeWrites) {
   Connection from(ends[0], 1000), to(ends[1], 1000);
   FrameStream stream(from);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(stream.write(FrameKind::kReport, nullptr, 0));
-  const WantedPayload wanted{0x0102030405060708, 2, 0};
+  const WantedPayload wanted{0x0102030405060708, 2, 8};
   const PieceRange ranges[2] = {{0, 7}, {9, 1}};
   ASSERT_TRUE(stream.write(FrameKind::kWanted, &wanted, sizeof(wanted), ranges, sizeof(ranges)));
   uint8_t before[3 * sizeof(FrameHeader)], frame[sizeof(FrameHeader) + 32];
