@@ -57,6 +57,8 @@ enum class Role : uint32_t {
 
 enum class Compare : uint32_t { kBytes = 0, kLength = 1, kNone = 2 };
 
+inline constexpr uint32_t kAutomaticInterval = ~0u;  // of Settings::checkpoint_every_s
+
 // What the supervisor took from configuration; fixed for the group's life.
 struct Settings {
   Style style;                    // to begin with; GroupControl::style is what it is now

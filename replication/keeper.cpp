@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kLookNs = 50'000'000;
 constexpr uint64_t kPatienceNs = 10'000'000'000;
+constexpr uint64_t kPassivePatienceNs = 120'000'000'000;  // nobody else has the sockets meanwhile
 
 // Nothing but raw system calls and reads of stable memory from here on.
 [[noreturn]] void keep(int replica_pid, int id, uint32_t incarnation) {
@@ -44,8 +45,10 @@ constexpr uint64_t kPatienceNs = 10'000'000'000;
                           control.replicas[leader].role.load() == Role::kLeader &&
                           control.replicas[leader].life.seems_held();
     const bool restarted = control.replicas[id].incarnation.load() != incarnation;
+    const uint64_t patience_ns =
+        is_passive(control.style.load()) ? kPassivePatienceNs : kPatienceNs;
     if (phase >= GroupPhase::kEnding || (replaced && now_ns - died_ns > kLookNs * 4) ||
-        (restarted && now_ns - died_ns > kPatienceNs / 4) || now_ns - died_ns > kPatienceNs)
+        (restarted && now_ns - died_ns > patience_ns / 4) || now_ns - died_ns > patience_ns)
       raw_syscall(SYS_exit_group, 0);
   }
 }

@@ -9,9 +9,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 
+#include "replication/supervisor/checkpoint_interval.h"
 #include "replication/supervisor/descriptor.h"
+#include "replication/supervisor/promotion_times.h"
 
 namespace auxin::supervisor {
 namespace {
@@ -129,7 +132,11 @@ std::optional<Checkpoints::News> Checkpoints::look(
   replication::GroupControl& control = memory_.control();
   if (number_ == 0) {
     const Measure now = measure(now_ms);
-    if (!last_) last_ = now;
+    if (!last_) {
+      last_ = now;
+      began_ms_ = now_ms;
+      takeovers_before_ = control.promotion_count.load();
+    }
     const bool asked = control.checkpoints_asked.load() != control.checkpoints_answered.load();
     // Once, before anybody relies on it: whether there can be any.
     const bool looks = !looked_ && !asked && obstacle().empty();
@@ -168,6 +175,20 @@ Checkpoints::Measure Checkpoints::measure(int64_t now_ms) const {
           memory_.log().end(), memory_.log().payload_end()};
 }
 
+uint64_t Checkpoints::automatic_interval_s(int64_t now_ms) const {
+  const replication::GroupControl& control = memory_.control();
+  const uint32_t takeovers = control.promotion_count.load();
+  FailureHistory history;
+  history.observed_s = static_cast<double>(now_ms - began_ms_) / 1000;
+  history.failures = takeovers - takeovers_before_;
+  if (history.failures > 0) {
+    const auto latest = read_promotion(
+        control.promotions[(takeovers - 1) % replication::kMaxPromotions]);
+    if (latest) history.takeover_s = static_cast<double>(latest->serve_us()) / 1e6;
+  }
+  return static_cast<uint64_t>(std::llround(checkpoint_interval_s(cost_s_, history)));
+}
+
 bool Checkpoints::due(const Measure& now) const {
   const replication::Settings& settings = memory_.control().settings;
   const bool passive = replication::is_passive(memory_.control().style.load());
@@ -176,7 +197,10 @@ bool Checkpoints::due(const Measure& now) const {
   // Its own takeover went through all that: the next one shall not have to.
   if (passive && now.epoch != last_->epoch) return true;
   const bool unsaid = settings.checkpoint_every_s == 0 && settings.checkpoint_every_requests == 0;
-  const uint64_t every_s = passive && unsaid ? kPassiveEveryS : settings.checkpoint_every_s;
+  const uint64_t every_s = passive && unsaid ? kPassiveEveryS
+                           : settings.checkpoint_every_s == replication::kAutomaticInterval
+                               ? automatic_interval_s(now.now_ms)
+                               : settings.checkpoint_every_s;
   const stm::Layout& layout = memory_.memory().layout();
   const auto over = [](uint64_t limit, uint64_t gone) { return limit != 0 && gone >= limit; };
   const uint64_t percent = settings.checkpoint_log_percent;
@@ -248,6 +272,7 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault, bool
     if (made) {
       publish(*made);
       const ReplicaSlot& slot = control.replicas[replica_];
+      cost_s_ = static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e9;
       news.text = fmt::format(
           "checkpoint {}: {:.1f} MiB of replica {} at log entry {}; it stood still for {:.1f} ms",
           number_, static_cast<double>(made->size_bytes) / (1 << 20), replica_, made->log_position,

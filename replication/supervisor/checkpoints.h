@@ -69,6 +69,7 @@ class Checkpoints {
   };
   Measure measure(int64_t now_ms) const;
   bool due(const Measure& now) const;
+  uint64_t automatic_interval_s(int64_t now_ms) const;
   int choose(const bool (&runs)[replication::kMaxReplicas]) const;
   std::optional<News> begin(int64_t now_ms);
   void ask(uint64_t number, int64_t now_ms);
@@ -86,6 +87,9 @@ class Checkpoints {
   uint64_t next_ = 1;
   uint64_t number_ = 0;          // being made; 0: none
   uint64_t answers_ = 0;         // how many requests of the command it answers
+  double cost_s_ = 0;            // how long the latest one had a replica stand still
+  int64_t began_ms_ = 0;         // … with this supervisor, and how many takeovers there were then
+  uint32_t takeovers_before_ = 0;
   bool tried_ = false;
   bool looked_ = false;          // whether there can be any
   int replica_ = -1;

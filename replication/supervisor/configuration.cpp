@@ -203,7 +203,13 @@ const Key kKeys[] = {
      }},
     {"checkpoint", "every_s",
      [](const toml::node& node, Configuration& c) -> Fault {
-       return take_number(node, 0, 31'536'000, &c.checkpoint_every_s);
+       if (node.value_exact<std::string>() == "auto") {
+         c.checkpoint_every_s = replication::kAutomaticInterval;
+         return {};
+       }
+       if (take_number(node, 0, 31'536'000, &c.checkpoint_every_s))
+         return "must be a whole number from 0 to 31536000, or \"auto\"";
+       return {};
      }},
     {"checkpoint", "every_requests",
      [](const toml::node& node, Configuration& c) -> Fault {
@@ -407,9 +413,10 @@ hang_ms = {hang_ms}
 
 [checkpoint]
 # A follower saves itself, and replicas that are started again begin from there: after so many
-# seconds, so many requests, or when so much of the log's room has been used since the last one,
-# whichever comes first. 0: not for this reason. Without checkpoints a replica can join again only
-# as long as the log reaches back to its start.
+# seconds ("auto": as the cost of one and the failures seen so far suggest, by Daly's formula), so
+# many requests, or when so much of the log's room has been used since the last one, whichever comes
+# first. 0: not for this reason (every_s in a passive style: 5, if every_requests is 0 too).
+# Without checkpoints a replica can join again only as long as the log reaches back to its start.
 every_s = {every_s}
 every_requests = {every_requests}
 log_percent = {log_percent}

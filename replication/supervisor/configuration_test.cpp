@@ -134,6 +134,14 @@ ORBconnectionWatchImmediate = "0"
   EXPECT_EQ(loaded->environment.at("ORBconnectionWatchImmediate"), "0");
 }
 
+TEST_F(ConfigurationTest, CheckpointsMayFindTheirOwnInterval) {
+  auto loaded = load("[checkpoint]\nevery_s = \"auto\"\n");
+  ASSERT_TRUE(loaded) << loaded.error();
+  EXPECT_EQ(loaded->checkpoint_every_s, replication::kAutomaticInterval);
+  EXPECT_NE(error_of("[checkpoint]\nevery_s = \"often\"\n").find("or \"auto\""),
+            std::string::npos);
+}
+
 TEST_F(ConfigurationTest, WhatIsWrongIsNamedWithItsLine) {
   const struct {
     const char* text;
