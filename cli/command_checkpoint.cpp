@@ -41,8 +41,10 @@ int refuse_unknown(const Options& options) {
 
 Json to_json(const CheckpointSummary& checkpoint, bool usable) {
   return {{"number", checkpoint.number},
+          {"base", checkpoint.base},
           {"log_position", checkpoint.log_position},
           {"size_bytes", checkpoint.size_bytes},
+          {"chain_size_bytes", checkpoint.chain_size_bytes},
           {"made_unix_ns", checkpoint.made_realtime_ns},
           {"threads", checkpoint.thread_count},
           {"descriptors", checkpoint.descriptor_count},
@@ -88,8 +90,8 @@ int list(const Options& options) {
   auto memory = supervisor::GroupMemory::open(directory + "/" + supervisor::kMemoryFile, true);
   if (!memory) return refuse(memory.error());
   Json all = Json::array();
-  TextTable table("rrrllr");
-  table.add({"number", "MiB", "log entry", "made", "of", "threads"});
+  TextTable table("rrlrllr");
+  table.add({"number", "MiB", "holds", "log entry", "made", "of", "threads"});
   const auto checkpoints = supervisor::list_checkpoints(directory + "/checkpoints");
   for (const CheckpointSummary& each : checkpoints) {
     const bool usable = each.log_position >= memory->log().begin();
@@ -97,6 +99,7 @@ int list(const Options& options) {
     const auto seconds = static_cast<std::time_t>(each.made_realtime_ns / 1'000'000'000);
     table.add({std::to_string(each.number),
                fmt::format("{:.1f}", static_cast<double>(each.size_bytes) / (1 << 20)),
+               each.number == each.base ? "all" : fmt::format("changes since {}", each.number - 1),
                usable ? grouped(each.log_position) : "no longer in the log",
                fmt::format("{:%F %T}", fmt::localtime(seconds)), each.program,
                std::to_string(each.thread_count)});

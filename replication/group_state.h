@@ -74,6 +74,7 @@ struct Settings {
   uint32_t checkpoint_every_s;
   uint32_t checkpoint_every_requests;
   uint32_t checkpoint_log_percent;  // of the log's room, entries or payload
+  uint32_t checkpoint_deltas;       // at most so many follow a base
   uint32_t order_every_lock;      // 1: as a single-level system must (one replica; to measure)
   char map_directory[256];
   char meta_object[256];          // path of a user's meta-object, or ""
@@ -113,9 +114,10 @@ struct alignas(64) ReplicaSlot {
   // same number in `answered`, with what stands between them. With kOnlyLook in it nothing is
   // saved: the answer is whether it could be.
   std::atomic<uint64_t> checkpoint_wanted;   // 0: none yet
-  std::atomic<uint64_t> checkpoint_position; // log entries from here on are needed after it
+  std::atomic<uint64_t> checkpoint_image;    // the base that it follows; itself: it is one
   std::atomic<uint64_t> checkpoint_bytes;
   std::atomic<uint64_t> checkpoint_pause_ns; // its threads stood still
+  std::atomic<uint32_t> checkpoint_goes_on;  // 1: the next one can be a delta
   char checkpoint_fault[384];                // "": it is good
   std::atomic<uint64_t> checkpoint_answered;
   char message[512];                       // why it diverged or stopped; "" none

@@ -65,8 +65,10 @@ void correct_environment(int id) {
 // The process follows from the place in the log where its image was taken; or, if the group has
 // gone back to this image, from where its history goes on.
 void follow_from_here() {
-  const uint64_t position = replica->slot().checkpoint_position.load();
-  const bool goes_back = position != saved_position();
+  const GroupControl& control = replica->control();
+  const bool goes_back = control.restored_checkpoint.load() == saved_number();
+  const uint64_t position = goes_back ? control.restored_position.load() : saved_position();
+  replica->slot().position.store(position);
   if (goes_back) {
     Connection::for_each([](Connection& each, void*) { each.leave_history(); }, nullptr);
     Listener::for_each([](Listener& each, void*) { each.queue() = {}; }, nullptr);

@@ -87,7 +87,6 @@ void Replica::become(int id) {
   CHECK(id >= 0 && id < kMaxReplicas, "a restored replica is told its number");
   id_ = id;
   pid_ = static_cast<int>(raw_syscall(SYS_getpid));
-  slot().position.store(slot().checkpoint_position.load());
 }
 
 void Replica::enter_again() {

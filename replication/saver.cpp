@@ -23,7 +23,9 @@ using checkpoint::AtStop;
 using checkpoint::SaveOutcome;
 
 constexpr uint64_t kLookNs = 20'000'000;
-uint64_t position_at_stop = 0;   // part of the image
+// Part of the image.
+uint64_t position_at_stop = 0;
+uint64_t number_at_stop = 0;
 
 // Of a thread that is stopped: libauxin is preloaded, so its thread-local variables stand at the
 // same distance from every thread's pointer.
@@ -60,7 +62,6 @@ AtStop stopped(uint64_t* log_position, const char** reason) {
   if (!robust_locks_are_at_rest() || !Connection::table_is_steady()) return AtStop::kAgain;
   if (leads && !leader_is_steady()) return AtStop::kAgain;
   *log_position = leads ? replica->log().end() : replay.low();
-  replica->slot().checkpoint_position.store(*log_position);
   position_at_stop = *log_position;
   return AtStop::kGo;
 }
@@ -68,9 +69,12 @@ AtStop stopped(uint64_t* log_position, const char** reason) {
 void take(uint64_t number) {
   ReplicaSlot& slot = replica->slot();
   char path[400];
-  snprintf(path, sizeof path, "%s/%llu/0.segment", replica->control().checkpoint_directory,
-           static_cast<unsigned long long>(number));
+  const uint64_t base = slot.checkpoint_image.load();
+  snprintf(path, sizeof path, "%s/%llu/%llu.segment", replica->control().checkpoint_directory,
+           static_cast<unsigned long long>(base), static_cast<unsigned long long>(number - base));
+  number_at_stop = number;
   checkpoint::SaveOptions options;
+  options.base = number == base;
   options.path = (number & kOnlyLook) != 0 ? nullptr : path;
   options.stopped = stopped;
   const checkpoint::SaveResult result = checkpoint::save_process(options);
@@ -80,6 +84,7 @@ void take(uint64_t number) {
   slot.checkpoint_refused.store(result.outcome == SaveOutcome::kRefused ? 1 : 0);
   slot.checkpoint_bytes.store(result.size_bytes);
   slot.checkpoint_pause_ns.store(result.pause_ns);
+  slot.checkpoint_goes_on.store(checkpoint::can_save_delta() ? 1 : 0);
   slot.checkpoint_answered.store(number, std::memory_order_release);
 }
 
@@ -98,6 +103,8 @@ void* saver(void*) {
 }
 
 }  // namespace
+
+uint64_t saved_number() { return number_at_stop; }
 
 uint64_t saved_position() { return position_at_stop; }
 

@@ -4,7 +4,7 @@
 //
 //   supervisor ── wanted n ──▶ saver (Auxin's own thread in a follower) ── answered ──▶ supervisor
 //                               │ all other threads stop; the image is written to
-//                               ▼ DIRECTORY/n/0.segment
+//                               ▼ DIRECTORY/base/(n - base).segment
 //   supervisor ── auxin-restore ──▶ a process with that memory: rejoin.h makes it a replica
 //
 // A follower's memory, its place in the log included, is one consistent state wherever its threads
@@ -20,7 +20,8 @@ namespace auxin::replication {
 // Starts the thread, and says what becomes of the process if it is restored.
 void start_saver();
 
-// In a restored process: where in the log its image was taken.
+// In a restored process: which checkpoint it is, and where in the log that was taken.
+uint64_t saved_number();
 uint64_t saved_position();
 
 }  // namespace auxin::replication

@@ -252,6 +252,8 @@ void set_restore_hooks(const RestoreHooks& hooks) { kept.hooks = hooks; }
 
 uint64_t restore_parameter() { return kept.restorer.parameter; }
 
+bool can_save_delta() { return chain.length != 0 && pages.tracks(); }
+
 SaveResult save_process(const SaveOptions& options) {
   static SaveResult result;   // not on the stack: valid on both returns
   static uint64_t mask;
@@ -267,8 +269,9 @@ SaveResult save_process(const SaveOptions& options) {
   tables.forget_runs();
   if (options.path == nullptr) {
     only_look(options, &result);
-  } else if ((chain.length != 0 && !options.base && pages.tracks()) ||
-             begin_base(options, &result)) {
+  } else if (!options.base && !can_save_delta()) {
+    say(&result, SaveOutcome::kFailed, "%s", "there is no segment that this one could follow");
+  } else if (!options.base || begin_base(options, &result)) {
     if (copy_ahead(options, &result)) {
       if (stop(options, &result)) {
         describe_own_thread(kept.saver);

@@ -43,7 +43,7 @@ struct SaveOptions {
   // `*reason` is a sentence's end.
   AtStop (*stopped)(uint64_t* log_position, const char** reason) = nullptr;
   uint64_t patience_ns = 2'000'000'000;  // for threads to stop
-  bool base = true;                    // false: what changed since the last one, if there is one
+  bool base = true;                    // false: what changed since the last one, which there is
   TrackingMethod method = TrackingMethod::kAutomatic;  // of the process's first save; then it stays
   bool sync = true;                    // on the disk before save_process returns
 };
@@ -78,5 +78,8 @@ void set_restore_hooks(const RestoreHooks& hooks);
 
 // In a restored process: what its restorer was given (auxin-restore --parameter).
 uint64_t restore_parameter();
+
+// Whether there is a segment that a delta could follow. On the saver.
+bool can_save_delta();
 
 }  // namespace auxin::checkpoint

@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replication/supervisor/checkpoints.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <filesystem>
 
 #include "replication/supervisor/checkpoint_interval.h"
-#include "replication/supervisor/descriptor.h"
 #include "replication/supervisor/promotion_times.h"
 
 namespace auxin::supervisor {
 namespace {
 
-namespace fs = std::filesystem;
-
-using checkpoint::CommitRecord;
-using checkpoint::SegmentHeader;
 using replication::ReplicaSlot;
 using replication::Role;
 
@@ -31,67 +20,7 @@ constexpr int64_t kFollowerPatienceMs = 10'000;  // for a replica that could tak
 constexpr uint64_t kPassiveEveryS = 5;           // where the user does not say
 constexpr uint64_t kKept = 2;   // the newest one may turn out to be no good
 
-// The header of a complete segment of this version; nothing: it is none.
-std::optional<SegmentHeader> read_header(const std::string& path, uint64_t* size_bytes) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  struct stat about {};
-  if (!file.valid() || fstat(file.get(), &about) != 0) return {};
-  SegmentHeader header;
-  CommitRecord commit;
-  const auto read_at = [&](void* to, size_t size, off_t offset) {
-    return offset >= 0 && pread(file.get(), to, size, offset) == static_cast<ssize_t>(size);
-  };
-  const auto commit_size = static_cast<off_t>(sizeof commit);
-  if (!read_at(&commit, sizeof commit, about.st_size - commit_size) ||
-      memcmp(commit.magic, checkpoint::kCommitMagic, sizeof commit.magic) != 0 ||
-      !read_at(&header, sizeof header, static_cast<off_t>(commit.header_offset)) ||
-      memcmp(header.magic, checkpoint::kImageMagic, sizeof header.magic) != 0 ||
-      header.version != checkpoint::kImageVersion || commit.image_id != header.image_id)
-    return {};
-  *size_bytes = static_cast<uint64_t>(about.st_size);
-  header.program[sizeof header.program - 1] = '\0';
-  return header;
-}
-
-std::optional<CheckpointSummary> read_checkpoint(const fs::path& directory, uint64_t number) {
-  const std::string path = directory / "0.segment";
-  CheckpointSummary found{};
-  const auto header = read_header(path, &found.size_bytes);
-  if (!header) return {};
-  found.number = number;
-  found.log_position = header->log_position;
-  found.made_realtime_ns = header->made_realtime_ns;
-  found.thread_count = header->thread_count;
-  found.descriptor_count = header->descriptor_count;
-  found.program = header->program;
-  found.segments.push_back(path);
-  return found;
-}
-
-// The directories whose names are numbers.
-std::vector<uint64_t> numbers_in(const std::string& directory) {
-  std::vector<uint64_t> numbers;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    const std::string name = entry.path().filename();
-    uint64_t number = 0;
-    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (failed == std::errc() && end == name.data() + name.size()) numbers.push_back(number);
-  }
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
-}
-
 }  // namespace
-
-std::vector<CheckpointSummary> list_checkpoints(const std::string& directory) {
-  std::vector<CheckpointSummary> found;
-  for (const uint64_t number : numbers_in(directory)) {
-    auto one = read_checkpoint(fs::path(directory) / std::to_string(number), number);
-    if (one) found.push_back(std::move(*one));
-  }
-  return found;
-}
 
 Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory,
                          std::string obstacle)
@@ -100,8 +29,7 @@ Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory
       obstacle_(std::move(obstacle)) {
   store_text(memory_.control().checkpoint_directory, directory_);
   store_text(memory_.control().checkpoint_obstacle, this->obstacle());
-  const std::vector<uint64_t> numbers = numbers_in(directory_);
-  if (!numbers.empty()) next_ = numbers.back() + 1;
+  next_ = next_checkpoint_number(directory_);
   const std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
   if (complete.empty()) return;
   publish(complete.back());
@@ -110,21 +38,7 @@ Checkpoints::Checkpoints(GroupMemory& memory, const std::string& state_directory
 void Checkpoints::publish(const CheckpointSummary& checkpoint) {
   memory_.control().checkpoint_position.store(position_of(checkpoint));
   memory_.control().checkpoint_number.store(checkpoint.number);
-  remove_older_than(checkpoint.number);
-}
-
-// Also what was begun and never completed.
-void Checkpoints::remove_older_than(uint64_t number) {
-  std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
-  std::erase_if(complete, [=](const CheckpointSummary& each) { return each.number > number; });
-  std::error_code error;
-  for (const uint64_t each : numbers_in(directory_)) {
-    if (each >= number) continue;
-    const bool kept = std::any_of(
-        complete.end() - static_cast<long>(std::min<size_t>(complete.size(), kKept)),
-        complete.end(), [=](const CheckpointSummary& one) { return one.number == each; });
-    if (!kept) fs::remove_all(fs::path(directory_) / std::to_string(each), error);
-  }
+  remove_old_checkpoints(directory_, checkpoint.number, kKept);
 }
 
 std::optional<Checkpoints::News> Checkpoints::look(
@@ -145,7 +59,7 @@ std::optional<Checkpoints::News> Checkpoints::look(
     if (!asked && (replica_ < 0 || !obstacle().empty())) return {};
     if (looks && !due(now)) {
       looked_ = true;
-      ask(next_ | replication::kOnlyLook, now_ms);
+      ask(next_ | replication::kOnlyLook, next_, now_ms);
       return {};
     }
     if (replica_ < 0 && obstacle().empty()) {  // who asks waits a while for a follower
@@ -220,6 +134,8 @@ int Checkpoints::choose(const bool (&runs)[replication::kMaxReplicas]) const {
   for (int id = 0; id < replication::kMaxReplicas; ++id) {
     const ReplicaSlot& slot = control.replicas[id];
     if (!runs[id] || slot.role.load() != Role::kFollower || slot.excluded.load() != 0) continue;
+    // A delta of one that is a little behind costs less than a base of another.
+    if (id == link_.replica && slot.incarnation.load() == link_.incarnation) return id;
     if (best < 0 || slot.position.load() > control.replicas[best].position.load()) best = id;
   }
   if (best < 0 && (control.settings.replica_count == 1 ||
@@ -238,20 +154,40 @@ std::optional<Checkpoints::News> Checkpoints::begin(int64_t now_ms) {
   answers_ = control.checkpoints_asked.load();
   if (!obstacle().empty()) return end(obstacle());
   if (replica_ < 0) return end("no replica follows the leader closely now");
-  const std::string own = fmt::format("{}/{}", directory_, next_);
-  if ((mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) ||
-      (mkdir(own.c_str(), 0700) != 0 && errno != EEXIST))
-    return end(fmt::format("{}: can't be made: {}", own, strerrordesc_np(errno)));
+  const bool delta = can_be_delta();
+  if (!delta) {
+    if (auto made = make_room_for_base(directory_, next_); !made) return end(made.error());
+  }
   looked_ = true;
-  ask(next_++, now_ms);
+  ask(next_, delta ? link_.base : next_, now_ms);
+  ++next_;
   return {};
 }
 
-void Checkpoints::ask(uint64_t number, int64_t now_ms) {
+bool Checkpoints::can_be_delta() const {
+  const replication::GroupControl& control = memory_.control();
+  return link_.number != 0 && link_.number + 1 == next_ && link_.replica == replica_ &&
+         link_.incarnation == control.replicas[replica_].incarnation.load() &&
+         link_.number - link_.base < control.settings.checkpoint_deltas &&
+         link_.delta_bytes * 2 < link_.base_bytes;
+}
+
+void Checkpoints::note_link(const CheckpointSummary& made) {
+  const ReplicaSlot& slot = memory_.control().replicas[replica_];
+  link_ = {};
+  if (slot.checkpoint_goes_on.load() == 0) return;
+  link_ = {made.number, made.base, replica_, incarnation_, 0, 0};
+  link_.base_bytes = made.chain_size_bytes - made.delta_size_bytes;
+  link_.delta_bytes = made.delta_size_bytes;
+}
+
+void Checkpoints::ask(uint64_t number, uint64_t image, int64_t now_ms) {
   ReplicaSlot& slot = memory_.control().replicas[replica_];
   number_ = number;
+  image_ = image;
   incarnation_ = slot.incarnation.load();
   deadline_ms_ = now_ms + kPatienceMs;
+  slot.checkpoint_image.store(image);
   slot.checkpoint_wanted.store(number_);
 }
 
@@ -268,14 +204,20 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault, bool
   tried_ = true;
   News news{fault.empty(), answers_ != control.checkpoints_answered.load(), ""};
   if (fault.empty()) {
-    const auto made = read_checkpoint(fs::path(directory_) / std::to_string(number_), number_);
-    if (made) {
+    const std::vector<CheckpointSummary> all = list_checkpoints(directory_);
+    const auto made = std::find_if(all.begin(), all.end(), [this](const CheckpointSummary& each) {
+      return each.number == number_;
+    });
+    if (made != all.end()) {
+      note_link(*made);
+      if (listener_) listener_(*made);
       publish(*made);
       const ReplicaSlot& slot = control.replicas[replica_];
       cost_s_ = static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e9;
       news.text = fmt::format(
-          "checkpoint {}: {:.1f} MiB of replica {} at log entry {}; it stood still for {:.1f} ms",
-          number_, static_cast<double>(made->size_bytes) / (1 << 20), replica_, made->log_position,
+          "checkpoint {}{}: {:.1f} MiB of replica {} at log entry {}; it stood still for {:.1f} ms",
+          number_, made->number == made->base ? "" : fmt::format(" (since {})", number_ - 1),
+          static_cast<double>(made->size_bytes) / (1 << 20), replica_, made->log_position,
           static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e6);
     } else {
       news.good = false;
@@ -283,8 +225,7 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault, bool
     }
   } else {
     news.text = fmt::format("no checkpoint could be taken: {}", fault);
-    std::error_code error;
-    if (number_ != 0) fs::remove_all(fmt::format("{}/{}", directory_, number_), error);
+    if (number_ != 0) remove_checkpoint(directory_, image_, number_);
   }
   number_ = 0;
   if (news.asked) {
@@ -319,10 +260,7 @@ void Checkpoints::go_back_to(const CheckpointSummary& checkpoint) {
   replication::GroupControl& control = memory_.control();
   memory_.log().seal_holes();
   const uint64_t end = memory_.log().end();
-  std::error_code error;
-  for (const uint64_t each : numbers_in(directory_))
-    if (each > checkpoint.number)
-      fs::remove_all(fs::path(directory_) / std::to_string(each), error);
+  remove_later_checkpoints(directory_, checkpoint.number);
   control.restored_checkpoint.store(0);
   control.restored_position.store(end);
   control.restored_checkpoint.store(checkpoint.number);
@@ -334,6 +272,9 @@ void Checkpoints::go_back_to(const CheckpointSummary& checkpoint) {
   distrusted_ = std::min(distrusted_, checkpoint.number - 1);
 }
 
-void Checkpoints::distrust(uint64_t number) { distrusted_ = std::max(distrusted_, number); }
+void Checkpoints::distrust(uint64_t number) {
+  distrusted_ = std::max(distrusted_, number);
+  link_ = {};  // nothing shall follow it
+}
 
 }  // namespace auxin::supervisor

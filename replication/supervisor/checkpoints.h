@@ -4,7 +4,8 @@
 // but last is removed. A replica that starts again begins with the newest one whose place the log
 // still holds.
 //
-//   STATE/checkpoints/N/0.segment   the image of a follower; N counts up
+// Each is a base, or what changed since the one before: as long as the same process takes them, as
+// the chain is short and small against its base. Files: checkpoint_store.h.
 //
 // The supervisor may die at any step: an image without its commit record is none and is removed;
 // a complete one that was not published yet is found by the next supervisor.
@@ -13,28 +14,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "checkpoint/process/image_format.h"
+#include "replication/supervisor/checkpoint_store.h"
 #include "replication/supervisor/group_memory.h"
-#include "stmemu/result.h"
 
 namespace auxin::supervisor {
-
-struct CheckpointSummary {
-  uint64_t number;
-  uint64_t log_position;
-  uint64_t size_bytes;
-  uint64_t made_realtime_ns;
-  uint32_t thread_count, descriptor_count;
-  std::string program;
-  std::vector<std::string> segments;   // paths, oldest first
-};
-
-// Those in a group's directory that are complete, by number. Reads headers and commit records only.
-std::vector<CheckpointSummary> list_checkpoints(const std::string& directory);
 
 class Checkpoints {
  public:
@@ -47,6 +34,10 @@ class Checkpoints {
     bool asked;   // by the command, and not only due
     std::string text;
   };
+  // Called with each new one before the log is released up to it.
+  void before_publishing(std::function<void(const CheckpointSummary&)> listener) {
+    listener_ = std::move(listener);
+  }
   // One step; what happened, for people. `runs`: by replica, whether it does.
   std::optional<News> look(const bool (&runs)[replication::kMaxReplicas], int64_t now_ms);
   const std::string& obstacle_to_followers() const { return obstacle_; }
@@ -72,13 +63,14 @@ class Checkpoints {
   uint64_t automatic_interval_s(int64_t now_ms) const;
   int choose(const bool (&runs)[replication::kMaxReplicas]) const;
   std::optional<News> begin(int64_t now_ms);
-  void ask(uint64_t number, int64_t now_ms);
+  bool can_be_delta() const;
+  void note_link(const CheckpointSummary& made);
+  void ask(uint64_t number, uint64_t image, int64_t now_ms);
   // `lasting`: the next one will be refused for the same reason.
   std::optional<News> end(const std::string& fault, bool lasting = false);
   void publish(const CheckpointSummary& checkpoint);
   std::string obstacle() const;
   uint64_t position_of(const CheckpointSummary& checkpoint) const;
-  void remove_older_than(uint64_t number);
 
   GroupMemory& memory_;
   std::string directory_;
@@ -86,6 +78,16 @@ class Checkpoints {
   uint64_t distrusted_ = 0;      // this one and all before it
   uint64_t next_ = 1;
   uint64_t number_ = 0;          // being made; 0: none
+  uint64_t image_ = 0;           // … its base
+  struct Link {                  // the newest one, which a delta could follow
+    uint64_t number = 0;         // 0: none
+    uint64_t base = 0;
+    int replica = -1;
+    uint32_t incarnation = 0;
+    uint64_t base_bytes = 0, delta_bytes = 0;
+  };
+  Link link_;
+  std::function<void(const CheckpointSummary&)> listener_;
   uint64_t answers_ = 0;         // how many requests of the command it answers
   double cost_s_ = 0;            // how long the latest one had a replica stand still
   int64_t began_ms_ = 0;         // … with this supervisor, and how many takeovers there were then

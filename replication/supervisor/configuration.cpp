@@ -219,6 +219,10 @@ const Key kKeys[] = {
      [](const toml::node& node, Configuration& c) -> Fault {
        return take_number(node, 0, 50, &c.checkpoint_log_percent);
      }},
+    {"checkpoint", "deltas",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_number(node, 0, 1000, &c.checkpoint_deltas);
+     }},
     {"locks", "order",
      [](const toml::node& node, Configuration& c) -> Fault {
        int index = 0;
@@ -420,6 +424,9 @@ hang_ms = {hang_ms}
 every_s = {every_s}
 every_requests = {every_requests}
 log_percent = {log_percent}
+# A checkpoint holds what changed since the one before, up to so many times in a row, and as long as
+# that is together less than half of a whole one; then it is whole again. 0: each one is whole.
+deltas = {deltas}
 
 [locks]
 # "contention-points": what the join-point maps select. "all": every lock of every library, as a
@@ -449,7 +456,7 @@ compare = "bytes"
       fmt::arg("stall_ms", d.stall_ms), fmt::arg("one_cpu", d.follower_one_cpu),
       fmt::arg("hang_ms", d.hang_ms), fmt::arg("every_s", d.checkpoint_every_s),
       fmt::arg("every_requests", d.checkpoint_every_requests),
-      fmt::arg("log_percent", d.checkpoint_log_percent));
+      fmt::arg("log_percent", d.checkpoint_log_percent), fmt::arg("deltas", d.checkpoint_deltas));
 }
 
 bool parse_size(const std::string& text, uint64_t* bytes) {

@@ -43,6 +43,7 @@ struct Configuration {
   uint32_t checkpoint_every_s = 0;     // 0: not for this reason; as the next two
   uint32_t checkpoint_every_requests = 0;
   uint32_t checkpoint_log_percent = 25;
+  uint32_t checkpoint_deltas = 16;
   bool order_every_lock = false;       // as a single-level system must; one replica only
   replication::Compare compare = replication::Compare::kBytes;
   std::string map_directory;           // "": where the maps were installed

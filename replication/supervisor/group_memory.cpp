@@ -110,6 +110,7 @@ Result<Settings> settings_from(const Configuration& configuration,
   settings.checkpoint_every_s = configuration.checkpoint_every_s;
   settings.checkpoint_every_requests = configuration.checkpoint_every_requests;
   settings.checkpoint_log_percent = configuration.checkpoint_log_percent;
+  settings.checkpoint_deltas = configuration.checkpoint_deltas;
   settings.order_every_lock = configuration.order_every_lock ? 1 : 0;
   if (map_directory.size() >= sizeof(settings.map_directory)) {
     return Error{fmt::format("{}: the path of the join-point maps is too long (at most {} bytes)",

@@ -87,7 +87,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   }
   signal(SIGPIPE, launch.ignore_broken_pipe ? SIG_IGN : SIG_DFL);
   sigprocmask(SIG_SETMASK, &launch.signal_mask, nullptr);
-  if (launch.inherited_fd >= 0) fcntl(launch.inherited_fd, F_SETFD, 0);
+  for (const int fd : launch.inherited_fds) fcntl(fd, F_SETFD, 0);
   if (*directory == '\0' || chdir(directory) == 0) {
     execve(launch.program.c_str(), arguments, environment);
   }
@@ -130,13 +130,16 @@ Result<int> start_replica(const Launch& launch, int replica) {
 }
 
 Result<int> restore_replica(const Launch& launch, const std::string& restorer,
-                            const std::vector<std::string>& segments, int replica, int pidfd) {
+                            const std::vector<std::string>& segments, int replica,
+                            const StandbyEnds& standby) {
   Launch restored = launch;
   restored.program = restorer;
   restored.arguments = {"auxin-restore", "--parameter", std::to_string(replica)};
-  if (pidfd >= 0) {
-    restored.arguments.insert(restored.arguments.end(), {"--wait-for", std::to_string(pidfd)});
-    restored.inherited_fd = pidfd;
+  if (standby.pidfd >= 0) {
+    restored.arguments.insert(restored.arguments.end(),
+                              {"--wait-for", std::to_string(standby.pidfd), "--updates-from",
+                               std::to_string(standby.updates)});
+    restored.inherited_fds = {standby.pidfd, standby.updates};
   }
   restored.arguments.insert(restored.arguments.end(), segments.begin(), segments.end());
   return start_replica(restored, replica);

@@ -29,14 +29,19 @@ struct Launch {
   bool keep_standard_input = false;    // else /dev/null
   sigset_t signal_mask = {};           // what the replica begins with
   bool ignore_broken_pipe = false;     // the same for SIGPIPE's disposition
-  int inherited_fd = -1;               // the replica gets it under this number; -1: none
+  std::vector<int> inherited_fds;      // the replica gets them under the same numbers
+};
+
+// What a warm standby listens to; neither is owned.
+struct StandbyEnds {
+  int pidfd = -1;    // its memory stands ready until that process has ended; -1: it begins at once
+  int updates = -1;  // a pipe's reading end: newer segments of its image
 };
 
 // A replica out of a checkpoint's segments, oldest first. Of `launch` it takes where it runs.
-// `pidfd`: it stands by with its memory ready until that process has ended; -1: it begins at once.
 Result<int> restore_replica(const Launch& launch, const std::string& restorer,
                             const std::vector<std::string>& segments, int replica,
-                            int pidfd = -1);
+                            const StandbyEnds& standby = {});
 
 // The pid of the started process, which has passed its exec. An error is a sentence.
 Result<int> start_replica(const Launch& launch, int replica);

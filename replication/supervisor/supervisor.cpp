@@ -106,6 +106,8 @@ Supervisor::Supervisor(PreparedGroup group, const SupervisorSignals& signals,
       count_(static_cast<int>(group_.memory.control().settings.replica_count)),
       checkpoints_(group_.memory, group_.directory.path(), obstacle_to_checkpoints(group_.launch)) {
   signals_.restore_in(group_.launch);
+  checkpoints_.before_publishing(
+      [this](const CheckpointSummary& checkpoint) { update_standby(checkpoint); });
 }
 
 int Supervisor::run() {
@@ -246,7 +248,7 @@ void Supervisor::adopt_replicas() {
   }
 }
 
-bool Supervisor::start(int id, int pidfd) {
+bool Supervisor::start(int id, const StandbyEnds& standby) {
   ReplicaSlot& words = slot(id);
   ReplicaProcess& process = processes_[id];
   process.restart_at_ms.reset();
@@ -264,15 +266,15 @@ bool Supervisor::start(int id, int pidfd) {
   words.excluded.store(0);
   words.crash_activity_count.store(0);
   words.message[0] = '\0';
-  words.role.store(pidfd >= 0 ? Role::kBackup : Role::kAbsent);
+  words.role.store(standby.pidfd >= 0 ? Role::kBackup : Role::kAbsent);
   words.incarnation.fetch_add(1);
 
   retired_[id] = false;
-  const Result<int> pid = start_process(id, again, pidfd);
+  const Result<int> pid = start_process(id, again, standby);
   if (pid) {
     words.child_pid.store(static_cast<uint32_t>(pid.value()));
     process.started(pid.value(), now_ms_);
-    if (pidfd >= 0) {
+    if (standby.pidfd >= 0) {
       progress_.detail(fmt::format("replica {} stands by with checkpoint {} (pid {})", id,
                                    restored_from_[id], pid.value()));
     } else if (restored_from_[id] != 0) {
@@ -297,7 +299,8 @@ bool Supervisor::start(int id, int pidfd) {
 }
 
 // From the newest checkpoint if there is one, else from the log's start.
-Result<int> Supervisor::start_process(int id, bool again, int pidfd) {
+Result<int> Supervisor::start_process(int id, bool again,
+                                      const StandbyEnds& standby) {
   restored_from_[id] = 0;
   if (!logged() || (!again && control().epoch.load() == 0))
     return start_replica(group_.launch, id);
@@ -306,10 +309,10 @@ Result<int> Supervisor::start_process(int id, bool again, int pidfd) {
     auto restorer = find_restorer();
     if (!restorer) return Error{restorer.error()};
     restored_from_[id] = checkpoint->number;
-    slot(id).checkpoint_position.store(checkpoint->log_position);
-    return restore_replica(group_.launch, *restorer, checkpoint->segments, id, pidfd);
+    return restore_replica(group_.launch, *restorer, checkpoint->segments, id,
+                           standby);
   }
-  if (pidfd >= 0) return Error{"no checkpoint is left that a backup could stand by with"};
+  if (standby.pidfd >= 0) return Error{"no checkpoint is left that a backup could stand by with"};
   if (!again) return start_replica(group_.launch, id);
   if (auto done = group_.initial_copy.put_back(id); !done) return Error{done.error()};
   return start_replica(group_.launch, id);

@@ -24,6 +24,7 @@
 
 #include "replication/supervisor/checkpoints.h"
 #include "replication/supervisor/death_times.h"
+#include "replication/supervisor/descriptor.h"
 #include "replication/supervisor/group_start.h"
 #include "replication/supervisor/poison_watch.h"
 #include "replication/supervisor/progress.h"
@@ -82,9 +83,9 @@ class Supervisor {
 
   // Replicas.
   void adopt_replicas();
-  // `pidfd`: of the process at whose end it begins, until when it stands by; -1: at once.
-  bool start(int id, int pidfd = -1);
-  Result<int> start_process(int id, bool again, int pidfd);
+  // `standby`: with a pidfd, it stands by.
+  bool start(int id, const StandbyEnds& standby = {});
+  Result<int> start_process(int id, bool again, const StandbyEnds& standby);
   void look_at_checkpoints();
   void left_out_replicas_may_return();
   void replica_ended(int id);
@@ -102,6 +103,7 @@ class Supervisor {
   int next_backup() const;
   void tend_backups();
   void tend_standby(int leading);
+  void update_standby(const CheckpointSummary& checkpoint);
   void watch_leader(int leading);
 
   // What commands ask for.
@@ -139,7 +141,9 @@ class Supervisor {
   uint64_t restored_from_[replication::kMaxReplicas] = {};  // checkpoint it began with; 0: none
   struct Standby {
     int id = -1;            // -1: nobody stands by
-    uint64_t newest = 0;    // checkpoint when it was started
+    uint64_t base = 0;      // of its image
+    uint64_t newest = 0;    // checkpoint that it has, or that is on its way to it
+    Descriptor updates;     // paths of newer ones go in here
     int leader_pid = 0;     // at whose end it begins
   };
   Standby standby_;

@@ -4,10 +4,13 @@
 //
 //   leader runs    warm: one backup stands by, with the newest checkpoint in its memory; it waits
 //                  for the end of the leader's process by itself, whether this supervisor lives or
-//                  not. A newer checkpoint, or another leader: a new one takes its place.
+//                  not. What changed at a newer checkpoint is added to its memory; a newer base, or
+//                  another leader: a new one takes its place.
 //   leader ends    who stood by goes on from the checkpoint, through the log, and leads; where
 //                  nobody did (cold, or it ended too), the next backup is started now.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "replication/futex.h"
 #include "replication/supervisor/sentence.h"
@@ -98,9 +101,29 @@ void Supervisor::tend_standby(int leading) {
     return;
   }
   if (control().style.load() != Style::kWarmPassive || newest == 0 || leader_pid == 0) return;
-  if (const int id = next_backup(); id >= 0 && start(id, processes_[leading].server_pidfd())) {
-    standby_ = {id, newest, leader_pid};
-  }
+  const auto checkpoint = checkpoints_.usable();
+  const int id = next_backup();
+  if (id < 0 || !checkpoint) return;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return;
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  fcntl(writing.get(), F_SETFL, O_NONBLOCK);  // who does not read is replaced, not waited for
+  if (!start(id, {processes_[leading].server_pidfd(), reading.get()})) return;
+  standby_ = Standby{id, checkpoint->base, newest, std::move(writing), leader_pid};
+}
+
+// Before the log is released up to it: should the leader end now, who stands by has what it needs.
+void Supervisor::update_standby(const CheckpointSummary& checkpoint) {
+  if (standby_.id < 0 || checkpoint.base != standby_.base ||
+      checkpoint.number != standby_.newest + 1)
+    return;  // it is replaced
+  const std::string& path = checkpoint.segments.back();
+  if (write(standby_.updates.get(), path.c_str(), path.size() + 1) !=
+      static_cast<ssize_t>(path.size() + 1))
+    return;
+  standby_.newest = checkpoint.number;
+  restored_from_[standby_.id] = checkpoint.number;
 }
 
 // No follower watches it.

@@ -28,6 +28,10 @@ class PassiveCase(CheckpointCase):
                     len(standing_by) == (1 if self.style == "warm-passive" else 0))
         processes.await_true(there, 30, f"a leader and backups; {self.group.account()}")
 
+    def standby(self):
+        return next(row["pid"] for row in self.group.status()["replicas"]
+                    if row["role"] == "backup" and row["pid"])
+
     def takeovers(self, mix, clients=3, rate_per_s=1500, number=6):
         with stock_load.BankLoad(self.port, clients, mix, rate_per_s) as bank_load:
             for _ in range(200 if paths.LONG else number):
@@ -52,14 +56,31 @@ class WarmPassiveTest(PassiveCase):
         self.await_backups()
         with stock_load.BankLoad(self.port, 2, "deposit", 1500) as bank_load:
             bank_load.let_run(0.2)
-            backup = next(row["pid"] for row in self.group.status()["replicas"]
-                          if row["role"] == "backup" and row["pid"])
+            backup = self.standby()
             before, begun = processes.cpu_seconds(backup), time.monotonic()
             while time.monotonic() - begun < 2 and processes.alive(backup):
                 bank_load.let_run(0.1)
                 used = processes.cpu_seconds(backup) - before if processes.alive(backup) else 0
                 self.assertLessEqual(used, 0.02, "it stands by and computes nothing")
             self.judge(bank_load)
+
+    def test_what_changed_is_added_to_who_stands_by(self):
+        self.await_backups()
+        with stock_load.BankLoad(self.port, 2, "mixed", 1000) as bank_load:
+            self.checkpoint()
+            self.await_backups()
+            backup = self.standby()
+            first = self.checkpoints()[-1]
+            for _ in range(3):
+                bank_load.let_run(0.2)
+                self.checkpoint()
+            self.assertEqual(self.checkpoints()[-1]["base"], first["base"])
+            leader = self.group.await_leader()["pid"]
+            self.assertEqual(self.standby(), backup, "the same process, with newer memory")
+            bank_load.kill(leader)
+            self.assertEqual(self.group.await_leader(other_than_pid=leader)["pid"], backup)
+            report = self.judge(bank_load)
+        self.assertEqual(fingerprint(self.port), report["fingerprint"])
 
     def test_leader_and_backup_killed_together(self):
         self.await_backups()

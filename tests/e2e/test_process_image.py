@@ -64,6 +64,37 @@ class Subject:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+class Standby:
+    """A restorer with segments in its memory: it takes more of them until it is told to begin."""
+
+    def __init__(self, test, subject, segments):
+        waited, self.begins = os.pipe()
+        taken, adding = os.pipe()
+        self.updates = open(adding, "wb", buffering=0)
+        test.addCleanup(self.updates.close)
+        self.process = subprocess.Popen(
+            [str(paths.program("auxin-restore")), "--wait-for", str(waited), "--updates-from",
+             str(taken), *map(str, segments)],
+            stderr=subject.errors, stdin=subprocess.DEVNULL, pass_fds=(waited, taken))
+        os.close(waited)
+        os.close(taken)
+        test.addCleanup(self.end)
+
+    def add(self, segment):
+        self.updates.write(bytes(segment) + b"\0")
+
+    def begin(self):
+        os.close(self.begins)
+        self.begins = -1
+        return self.process
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        if self.begins >= 0:
+            os.close(self.begins)
+
+
 class ProcessImageTest(unittest.TestCase):
     timeout_s = 900 if paths.LONG else 120
 
@@ -88,6 +119,42 @@ class ProcessImageTest(unittest.TestCase):
             for segment in segments:
                 segment.unlink()
         self.assertEqual(subject.said(), "", f"seed {seed}")
+
+    def test_a_standby_takes_deltas_as_they_come(self):
+        seed = random.randrange(1 << 32)
+        chance = random.Random(seed)
+        print(f"seed {seed}")
+        subject = Subject(self, threads=7, megabytes=8, deltas=True)
+        for _ in range(max(GENERATIONS // 2, 3)):
+            segments = [subject.save() for _ in range(chance.randrange(1, 4))]
+            standby = Standby(self, subject, segments)
+            for _ in range(chance.randrange(0, 7)):
+                segments.append(subject.save())
+                standby.add(segments[-1])
+            subject.kill()
+            subject.process = standby.begin()
+            subject.await_file(f"restored.{subject.round - 1}")
+            for segment in segments:
+                segment.unlink()
+        self.assertEqual(subject.said(), "", f"seed {seed}")
+
+    def test_a_standby_ends_at_a_delta_that_is_no_good(self):
+        subject = Subject(self, megabytes=1, deltas=True)
+        base, second, third = (subject.save() for _ in range(3))
+        damaged = subject.directory / "damaged"
+        damaged.write_bytes(b"".join((second.read_bytes()[:100], b"?", second.read_bytes()[101:])))
+        damaged.chmod(0o600)
+        for path, code in ((third, 2), (damaged, 1), (subject.directory / "nothing", 2)):
+            standby = Standby(self, subject, [base])
+            standby.add(path)
+            self.assertEqual(standby.process.wait(timeout=20), code, subject.said())
+        standby = Standby(self, subject, [base])
+        standby.updates.close()  # who sent them has ended: it stands by all the same
+        subject.kill()
+        for name in subject.directory.glob("restored.*"):
+            name.unlink()
+        subject.process = standby.begin()
+        subject.await_file("restored.0")
 
     def test_a_chain_with_a_segment_missing_or_twice_is_refused(self):
         subject = Subject(self, megabytes=1, deltas=True)

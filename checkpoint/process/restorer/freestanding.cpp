@@ -77,6 +77,12 @@ void end(Exit code) {
   for (;;) {}
 }
 
+void failed(const char* what, long result) {
+  char number[24];
+  say({what, ": error ", decimal(static_cast<uint64_t>(-result), number)});
+  end(Exit::kFailed);
+}
+
 const char* decimal(uint64_t number, char (&buffer)[24]) {
   char* at = buffer + sizeof buffer - 1;
   *at = '\0';

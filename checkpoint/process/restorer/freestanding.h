@@ -20,6 +20,8 @@ enum class Exit : int {
 // One line on the standard error.
 void say(std::initializer_list<const char*> parts);
 [[noreturn]] void end(Exit code);
+// The kernel's `result` is a negative errno.
+[[noreturn]] void failed(const char* what, long result);
 const char* decimal(uint64_t number, char (&buffer)[24]);
 
 }  // namespace auxin::restorer

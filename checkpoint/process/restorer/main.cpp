@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// auxin-restore [--parameter N] [--wait-for FD] SEGMENT...
+// auxin-restore [--parameter N] [--wait-for FD [--updates-from FD]] SEGMENT...
 //
 // Makes a process out of an image, and becomes it; with --wait-for, a warm standby: everything is
-// in its place, and it becomes the process when the descriptor (a pidfd) can be read.
+// in its place, newer segments are added as they come, and it becomes the process when the descriptor
+// (a pidfd) can be read.
 //
 // Everything that could be wrong is looked at before the first byte of the image is put in its
 // place. No libc: the image brings its own.
@@ -17,7 +18,9 @@
 #include "checkpoint/process/restorer/freestanding.h"
 #include "checkpoint/process/restorer/memory.h"
 #include "checkpoint/process/restorer/own_place.h"
+#include "checkpoint/process/restorer/regions.h"
 #include "checkpoint/process/restorer/segment.h"
+#include "checkpoint/process/restorer/standby.h"
 #include "checkpoint/process/saved_context.h"
 
 extern "C" const char __executable_start[], _end[];
@@ -29,11 +32,12 @@ using os::raw_syscall;
 
 constexpr int kMaxSegments = 1024;
 constexpr char kUsage[] =
-    "usage: auxin-restore [--parameter N] [--wait-for FD] SEGMENT...\n"
+    "usage: auxin-restore [--parameter N] [--wait-for FD [--updates-from FD]] SEGMENT...\n"
     "Restores a process from the segments of its image, oldest first, and becomes it.\n"
     "N is a number for the process: in a group, which replica it is to be.\n"
     "FD is an open descriptor: when it can be read (a pidfd: when that process has ended), the\n"
-    "process begins; until then its memory stands ready.\n"
+    "process begins; until then its memory stands ready. From the second one, a pipe, the paths\n"
+    "of the image's next segments are read, each with a zero behind it, and added to the memory.\n"
     "Exit status before that: 1 the image is damaged, 2 refused (another kernel, processor, boot\n"
     "or binary; wrong usage), 3 the kernel did not do what is needed.\n";
 
@@ -89,14 +93,8 @@ void check_binding(const Segment& last) {
 
 struct Options {
   uint64_t parameter = 0;
-  int wait_for = -1;  // descriptor
+  StandbyOptions standby;
 };
-
-void wait_until_readable(int fd) {
-  struct { int fd; short events, revents; } entry{fd, 1 /* POLLIN */, 0};
-  while (raw_syscall(SYS_poll, reinterpret_cast<long>(&entry), 1, -1) <= 0) {}
-  raw_syscall(SYS_close, fd);
-}
 
 // The descriptor table gets its size while this process has one thread: where threads share it, the
 // kernel waits a grace period (some 10 ms) before it is larger.
@@ -132,9 +130,15 @@ void enlarge_descriptor_table() {
   leave_own_memory(process);
   map_regions(last);
   for (int i = 0; i < count; ++i) fill_from(segments[i], last);
-  finish_memory(last);
-  for (int i = 0; i < count; ++i) raw_syscall(SYS_close, segments[i].fd);
-  if (options.wait_for >= 0) wait_until_readable(options.wait_for);
+  protect_regions(last);
+  tell_kernel(last);
+  for (int i = 0; i + 1 < count; ++i) close_segment(segments[i]);
+  Segment newest = last;
+  if (options.standby.wait_for >= 0) {
+    newest = stand_by(options.standby, last, address, check_binding);
+    process = newest.header->process;
+  }
+  close_segment(newest);
   // The process unmaps what is left of this program as soon as it runs.
   auto* word = reinterpret_cast<uint64_t*>(process.restorer_word);
   word[0] = kOwnBegin;
@@ -171,9 +175,13 @@ extern "C" [[noreturn]] void auxin_restore_main(uint64_t* stack) {
     uint64_t number = 0;
     good = read_number(words[1], &number);
     if (strcmp(words[0], "--parameter") == 0) options.parameter = number;
-    else if (strcmp(words[0], "--wait-for") == 0) options.wait_for = static_cast<int>(number);
+    else if (strcmp(words[0], "--wait-for") == 0)
+      options.standby.wait_for = static_cast<int>(number);
+    else if (strcmp(words[0], "--updates-from") == 0)
+      options.standby.updates_from = static_cast<int>(number);
     else good = false;
   }
+  if (options.standby.updates_from >= 0 && options.standby.wait_for < 0) good = false;
   if (!good || count < 1 || count > kMaxSegments) {
     auxin::os::raw_syscall(SYS_write, 2, reinterpret_cast<long>(kUsage), sizeof kUsage - 1);
     end(Exit::kRefused);

@@ -2,7 +2,6 @@
 #include "checkpoint/process/restorer/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/prctl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +13,7 @@
 #include "checkpoint/process/address_space.h"
 #include "checkpoint/process/restorer/freestanding.h"
 #include "checkpoint/process/restorer/own_place.h"
+#include "checkpoint/process/restorer/regions.h"
 
 namespace auxin::restorer {
 namespace {
@@ -33,12 +33,6 @@ struct Own {
   uint64_t vdso_begin = 0;
   uint64_t kernels_begin = ~0ull;  // the lowest of those
 };
-
-[[noreturn]] void failed(const char* what, long result) {
-  char number[24];
-  say({what, ": error ", decimal(static_cast<uint64_t>(-result), number)});
-  end(Exit::kFailed);
-}
 
 bool note_own(const MappedRange& range, void* context) {
   auto& own = *static_cast<Own*>(context);
@@ -61,6 +55,11 @@ void move(uint64_t from, uint64_t to, uint64_t size) {
   if (result != static_cast<long>(to)) failed("the vdso can't be moved", result);
 }
 
+[[noreturn]] void pages_changed(const Segment& segment) {
+  say({segment.path, ": damaged image: its pages have changed since it was written"});
+  end(Exit::kDamaged);
+}
+
 uint64_t chunk_at(uint64_t left) { return left < kChunkSizeBytes ? left : kChunkSizeBytes; }
 
 void read_exactly(const Segment& segment, uint64_t to, uint64_t size, uint64_t offset) {
@@ -72,30 +71,6 @@ void read_exactly(const Segment& segment, uint64_t to, uint64_t size, uint64_t o
     offset += static_cast<uint64_t>(got);
     size -= static_cast<uint64_t>(got);
   }
-}
-
-// The first region that ends behind `address`.
-uint32_t region_at(const Segment& last, uint64_t address) {
-  uint32_t low = 0, high = last.header->region_count;
-  while (low < high) {
-    const uint32_t middle = low + (high - low) / 2;
-    if (last.regions[middle].end <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-int open_mapped(const Segment& last, const ImageRegion& region) {
-  const ImageFile& file = last.files[region.file];
-  const bool writes = region.kind == ImageRegion::kSharedFile && file.writable != 0;
-  const char* path = last.strings + file.path_offset;
-  const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(path),
-                              (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-  if (fd < 0) {
-    say({path, ": it was mapped and can't be opened any more"});
-    end(Exit::kRefused);
-  }
-  return static_cast<int>(fd);
 }
 
 }  // namespace
@@ -122,30 +97,6 @@ void leave_own_memory(const checkpoint::ImageProcess& process) {
     move(on_its_way(range), process.vdso_begin + (range.begin - own.vdso_begin),
          range.end - range.begin);
   });
-}
-
-void map_regions(const Segment& last) {
-  for (uint32_t i = 0; i < last.header->region_count; ++i) {
-    const ImageRegion& region = last.regions[i];
-    if (region.kind == ImageRegion::kOutside) continue;
-    int flags = MAP_FIXED_NOREPLACE;
-    int fd = -1;
-    uint32_t protection = region.protection;
-    if (region.kind == ImageRegion::kMemory) {
-      flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-      if (region.grows_down != 0) flags |= MAP_GROWSDOWN;
-    } else {
-      fd = open_mapped(last, region);
-      flags |= region.kind == ImageRegion::kSharedFile ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
-    }
-    if (region.kind != ImageRegion::kSharedFile) protection = PROT_READ | PROT_WRITE;
-    const long result = raw_syscall(SYS_mmap, static_cast<long>(region.begin),
-                                    static_cast<long>(region.end - region.begin), protection,
-                                    flags, fd, static_cast<long>(region.file_offset));
-    if (result != static_cast<long>(region.begin))
-      failed("memory of the image can't be mapped at its old address", result);
-    if (fd >= 0) raw_syscall(SYS_close, fd);
-  }
 }
 
 void fill_from(const Segment& segment, const Segment& last) {
@@ -177,21 +128,16 @@ void fill_from(const Segment& segment, const Segment& last) {
       address += size;
     }
   }
-  if (XXH3_64bits_digest(&digest_state) != segment.commit->pages_digest) {
-    say({segment.path, ": damaged image: its pages have changed since it was written"});
-    end(Exit::kDamaged);
-  }
+  if (XXH3_64bits_digest(&digest_state) != segment.commit->pages_digest) pages_changed(segment);
 }
 
-void finish_memory(const Segment& last) {
-  for (uint32_t i = 0; i < last.header->region_count; ++i) {
-    const ImageRegion& region = last.regions[i];
-    if (region.kind > ImageRegion::kFile || region.protection == (PROT_READ | PROT_WRITE)) continue;
-    const long result = raw_syscall(SYS_mprotect, static_cast<long>(region.begin),
-                                    static_cast<long>(region.end - region.begin),
-                                    region.protection);
-    if (result != 0) failed("memory of the image can't be protected as it was", result);
-  }
+void check_pages(const Segment& segment) {
+  const auto* pages = reinterpret_cast<const void*>(segment.mapped_begin);
+  if (XXH3_64bits(pages, segment.header->header_offset) != segment.commit->pages_digest)
+    pages_changed(segment);
+}
+
+void tell_kernel(const Segment& last) {
   const checkpoint::ImageProcess& process = last.header->process;
   prctl_mm_map map{};
   map.start_code = process.start_code;

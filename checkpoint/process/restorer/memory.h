@@ -12,13 +12,14 @@ namespace auxin::restorer {
 // stack it was started on included.
 void leave_own_memory(const checkpoint::ImageProcess& process);
 
-// Maps all regions of the last segment, writable where pages are to come.
-void map_regions(const Segment& last);
-
-// Copies the pages of one segment to where they belong, as far as they still belong there.
+// Copies the pages of one segment to where they belong, as far as they still belong there. Ends the
+// program if they are not what they were when it was written.
 void fill_from(const Segment& segment, const Segment& last);
 
-// Protections as they were; what the kernel knows of the address space.
-void finish_memory(const Segment& last);
+// The same check, before anything is copied: for a segment that changes memory which is good.
+void check_pages(const Segment& segment);
+
+// What the kernel knows of the address space: heap, arguments, stack.
+void tell_kernel(const Segment& last);
 
 }  // namespace auxin::restorer

@@ -326,7 +326,7 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     const std::string path = directory + "/image." + number;
     options.path = path.c_str();
     options.sync = false;
-    options.base = !deltas;
+    options.base = !deltas || !auxin::checkpoint::can_save_delta();
     const auxin::checkpoint::SaveResult result = auxin::checkpoint::save_process(options);
     memory.check();
     mappings.check();
