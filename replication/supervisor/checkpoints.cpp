@@ -18,6 +18,7 @@ using replication::Role;
 constexpr int64_t kPatienceMs = 60'000;          // for an image to be complete
 constexpr int64_t kFollowerPatienceMs = 10'000;  // for a replica that could take it
 constexpr uint64_t kPassiveEveryS = 5;           // where the user does not say
+constexpr uint64_t kLittleBytes = 32u << 20;    // read in some 30 ms by who restores it
 constexpr uint64_t kKept = 2;   // the newest one may turn out to be no good
 
 }  // namespace
@@ -169,7 +170,7 @@ bool Checkpoints::can_be_delta() const {
   return link_.number != 0 && link_.number + 1 == next_ && link_.replica == replica_ &&
          link_.incarnation == control.replicas[replica_].incarnation.load() &&
          link_.number - link_.base < control.settings.checkpoint_deltas &&
-         link_.delta_bytes * 2 < link_.base_bytes;
+         link_.delta_bytes < std::max(link_.base_bytes / 2, kLittleBytes);
 }
 
 void Checkpoints::note_link(const CheckpointSummary& made) {

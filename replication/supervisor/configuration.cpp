@@ -425,7 +425,8 @@ every_s = {every_s}
 every_requests = {every_requests}
 log_percent = {log_percent}
 # A checkpoint holds what changed since the one before, up to so many times in a row, and as long as
-# that is together less than half of a whole one; then it is whole again. 0: each one is whole.
+# that is together less than half of a whole one, or 32 MiB; then it is whole again. 0: each one is
+# whole.
 deltas = {deltas}
 
 [locks]
