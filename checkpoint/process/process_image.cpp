@@ -11,6 +11,7 @@
 #include "checkpoint/process/image_pages.h"
 #include "checkpoint/process/image_tables.h"
 #include "checkpoint/process/kernel_state.h"
+#include "checkpoint/process/posix_timers.h"
 #include "checkpoint/process/proc_files.h"
 #include "checkpoint/process/segment_file.h"
 #include "checkpoint/process/thread_restart.h"
@@ -29,6 +30,7 @@ struct Kept {
   ParkedThread saver;         // its own record: it does not stop
   KernelState kernel;
   Descriptors descriptors;
+  PosixTimers timers;
   RestorerNote restorer;
   RestoreHooks hooks;
   char path[400];             // of the segment
@@ -116,6 +118,7 @@ const char* describe() {
   kept.descriptors.read([](int fd) { return pages.owns(fd) || file.owns(fd); });
   if (const char* problem = tables.fill(&process)) return problem;
   if (const char* problem = kept.descriptors.problem()) return problem;
+  if (const char* problem = kept.timers.read(kept.saver)) return problem;
   const ParkedThread* main = find_main_thread(kept.saver);
   if (main == nullptr) return "its main thread has ended before the others";
   process.main_thread_pointer = main->thread_pointer;
@@ -237,6 +240,12 @@ void make_the_rest_again() {
     raw_syscall(SYS_exit_group, 2);
   }
   restart_threads(kept.saver);
+  if (!kept.timers.make_again()) {
+    constexpr char kText[] = "auxin: it can't be restored: the kernel does not make its timers "
+                             "again\n";
+    raw_syscall(SYS_write, 2, reinterpret_cast<long>(kText), sizeof kText - 1);
+    raw_syscall(SYS_exit_group, 2);
+  }
   if (kept.hooks.before_threads_go_on != nullptr) kept.hooks.before_threads_go_on();
   resume_threads();
 }

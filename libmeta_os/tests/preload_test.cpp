@@ -29,6 +29,7 @@ struct Mode {
 
 const Mode kModes[] = {
     {"passing", "LD_PRELOAD=" PASSING_LIBRARY},
+    {"restored", "AUXIN_TEST_RESTORED=on LD_PRELOAD=" PASSING_LIBRARY},
     {"none_selected", "LD_PRELOAD=" REIFYING_LIBRARY},
     {"all_selected", "AUXIN_TEST_SELECT=all LD_PRELOAD=" REIFYING_LIBRARY},
     {"sockets_reified", "AUXIN_TEST_SOCKETS=reify LD_PRELOAD=" REIFYING_LIBRARY},
@@ -169,18 +170,18 @@ TEST(Tag, IsLeftByTheFirstLockAndZeroedByInit) {
   EXPECT_EQ(tag_after(plain, "tag "), 0u);
   const std::string passing = outcome(kModes[0].environment, command);
   EXPECT_EQ(tag_after(passing, "tag "), 0u);  // nobody classifies
-  const std::string none = outcome(kModes[1].environment, command);
+  const std::string none = outcome(kModes[2].environment, command);
   EXPECT_TRUE(tag_valid(tag_after(none, "tag "))) << none;
   EXPECT_FALSE(tag_selected(tag_after(none, "tag ")));
   EXPECT_NE(tag_class(tag_after(none, "tag ")), 0u);
   EXPECT_EQ(tag_after(none, "after init "), 0u);
-  const std::string all = outcome(kModes[2].environment, command);
+  const std::string all = outcome(kModes[3].environment, command);
   EXPECT_TRUE(tag_valid(tag_after(all, "tag ")));
   EXPECT_TRUE(tag_selected(tag_after(all, "tag ")));
 }
 
 TEST(Tag, IsLeftByInitUnderAMutexFactory) {
-  const std::string none = outcome(std::string("AUXIN_TEST_FACTORY=on ") + kModes[1].environment,
+  const std::string none = outcome(std::string("AUXIN_TEST_FACTORY=on ") + kModes[2].environment,
                                    std::string(HOOK_PROGRAMS) + " show_tag");
   EXPECT_FALSE(tag_selected(tag_after(none, "tag "))) << none;  // statically initialised
   EXPECT_TRUE(tag_valid(tag_after(none, "after init "))) << none;

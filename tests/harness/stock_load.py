@@ -17,8 +17,8 @@ class BankLoad:
     Runs until finish() (at most `seconds`).
     """
 
-    def __init__(self, port, clients=1, mix="mixed", rate_per_s=0, traced=False, seconds=600,
-                 options=()):
+    def __init__(self, port, clients=1, mix="mixed", rate_per_s=0, traced=False,
+                 seconds=3600 if paths.LONG else 600, options=()):
         self.directory = paths.scratch_dir()
         self.kill_times = self.directory / "kills"
         self.kill_times.write_text("")

@@ -266,6 +266,75 @@ class Mappings {
   std::vector<Mapping> all_;
 };
 
+// Timers of timer_create with gaps in their numbers: one tells a certain thread, one is libc's own
+// (it has a thread that it tells), one only counts down.
+class Timers {
+ public:
+  Timers() {
+    thread_ = std::thread([this] { wait_for_signals(); });
+    while (tid_ == 0) usleep(100);
+    timer_t passed_over = make({}, 0);
+    sigevent to_thread = event(SIGEV_THREAD_ID);
+    to_thread.sigev_signo = kSignal;
+    to_thread.sigev_value.sival_int = 4711;
+    to_thread._sigev_un._tid = tid_;
+    make(to_thread, 5'000'000);
+    timer_delete(passed_over);
+    sigevent calls = event(SIGEV_THREAD);
+    calls.sigev_notify_function = [](sigval self) { ++static_cast<Timers*>(self.sival_ptr)->calls_; };
+    calls.sigev_value.sival_ptr = this;
+    calls_once_ = make(calls, 0);
+    counts_down_ = make(event(SIGEV_NONE), 0);
+    const itimerspec hours{{0, 0}, {7200, 0}};
+    timer_settime(counts_down_, 0, &hours, nullptr);
+  }
+  void check() {
+    const uint64_t signals = signals_, calls = calls_;
+    const itimerspec once{{0, 0}, {0, 900'000}};
+    if (timer_settime(calls_once_, 0, &once, nullptr) != 0) wrong("timer_settime");
+    while (signals_ == signals || calls_ == calls) usleep(100);
+    itimerspec left;
+    if (timer_gettime(counts_down_, &left) != 0 || left.it_value.tv_sec > 7200 ||
+        left.it_value.tv_sec < 3600)
+      wrong("a timer is not what it was");
+  }
+
+ private:
+  static constexpr int kSignal = 40;
+  static sigevent event(int notify) {
+    sigevent made{};
+    made.sigev_notify = notify;
+    return made;
+  }
+  static timer_t make(sigevent how, long every_ns) {
+    timer_t timer;
+    if (timer_create(CLOCK_MONOTONIC, every_ns == 0 && how.sigev_notify == 0 ? nullptr : &how,
+                     &timer) != 0)
+      wrong("timer_create");
+    const itimerspec times{{0, every_ns}, {0, every_ns}};
+    timer_settime(timer, 0, &times, nullptr);
+    return timer;
+  }
+  void wait_for_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, kSignal);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    tid_ = static_cast<int>(syscall(SYS_gettid));
+    for (;;) {
+      siginfo_t about;
+      if (sigwaitinfo(&set, &about) != kSignal || about.si_value.sival_int != 4711)
+        wrong("sigwaitinfo: " + std::to_string(errno));
+      ++signals_;
+    }
+  }
+
+  std::thread thread_;
+  std::atomic<int> tid_{0};
+  std::atomic<uint64_t> signals_{0}, calls_{0};
+  timer_t calls_once_, counts_down_;
+};
+
 template <typename T>
 void add(std::vector<std::unique_ptr<Worker>>& workers) {
   workers.push_back(std::make_unique<T>());
@@ -297,6 +366,7 @@ int run(int thread_count, size_t megabytes, bool deltas) {
   auxin::checkpoint::set_restore_hooks(hooks);
   std::atomic<uint64_t> ticks{0};
   std::thread ticker([&] { for (;;) { usleep(500); ++ticks; } });
+  Timers timers;
   for (int round = 0;; ++round) {
     const std::string number = std::to_string(round);
     while (access((directory + "/go." + number).c_str(), F_OK) != 0) usleep(1000);
@@ -312,6 +382,7 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     mprotect(guarded, 4096, PROT_NONE);
     const uint64_t before = ticks;
     while (ticks == before) usleep(100);
+    timers.check();
     std::thread fresh([] {});   // new threads can be made, and joined
     fresh.join();
     char* grown = static_cast<char*>(malloc(300'000));

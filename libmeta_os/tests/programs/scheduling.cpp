@@ -18,6 +18,32 @@ int first_of(const cpu_set_t& cpus) {
 
 }  // namespace
 
+PROGRAM(what_the_kernel_keeps_for_a_thread) {
+  const pthread_t self = pthread_self();
+  cpu_set_t all;
+  pthread_getaffinity_np(self, sizeof all, &all);
+  say_error("pthread_setaffinity_np", pthread_setaffinity_np(self, sizeof all, &all));
+  say_error("too small", pthread_setaffinity_np(self, 0, &all));
+  int policy = -1;
+  sched_param parameters{77};
+  say_error("pthread_getschedparam", pthread_getschedparam(self, &policy, &parameters));
+  say("policy", policy);
+  say("priority", parameters.sched_priority);
+  say_error("pthread_setschedparam", pthread_setschedparam(self, SCHED_BATCH, &parameters));
+  say_error("pthread_setschedprio", pthread_setschedprio(self, 0));
+  say_error("no such priority", pthread_setschedprio(self, 1000));
+  char name[16] = "";
+  say_error("pthread_setname_np", pthread_setname_np(self, "renamed"));
+  say_error("too long", pthread_setname_np(self, "sixteen letters!"));
+  say_error("pthread_getname_np", pthread_getname_np(self, name, sizeof name));
+  say("its name", std::string(name) == "renamed");
+  say_error("too small", pthread_getname_np(self, name, 15));
+  clockid_t clock;
+  timespec used{};
+  say_error("pthread_getcpuclockid", pthread_getcpuclockid(self, &clock));
+  say_errno("clock_gettime", clock_gettime(clock, &used));
+}
+
 PROGRAM(processors_of_a_thread) {
   cpu_set_t all, again, one;
   say_errno("sched_getaffinity", sched_getaffinity(0, sizeof all, &all));
