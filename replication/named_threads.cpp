@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
+#include "checkpoint/process/thread_restart.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/private_memory.h"
+#include "libmeta_os/thread_numbers.h"
 #include "replication/activity.h"
 #include "replication/classification.h"
 #include "replication/futex.h"
@@ -21,6 +23,11 @@ struct Birth {
   uint64_t activity;
   Birth* next;
 };
+
+// Another process had threads whose numbers libc still has.
+bool is_restored() {
+  return os::number_of_restored_thread.load(std::memory_order_relaxed) != nullptr;
+}
 
 FutexLock pool_lock;
 Birth* pool = nullptr;
@@ -52,7 +59,8 @@ void* run(void* argument) {
   Birth* birth = static_cast<Birth*>(argument);
   const Birth born = *birth;
   release(birth);
-  set_thread_activity(born.activity);
+  if (is_restored()) checkpoint::take_number_of_its_own();
+  if (born.activity != 0) set_thread_activity(born.activity);
   return born.routine(born.argument);
 }
 
@@ -61,10 +69,11 @@ void* run(void* argument) {
 os::ThreadFacet::Start NamedThreads::creating(Start start, os::CallSite site) {
   os::MetaLevel meta;
   Activity* parent = current_activity();
-  if (parent->id == 0 || !starts_application_thread(site)) return start;
+  const bool named = parent->id != 0 && starts_application_thread(site);
+  if (!named && !is_restored()) return start;
   Birth* birth = allocate();
-  *birth = Birth{start.routine, start.argument, thread_activity_id(parent->id, ++parent->children),
-                 nullptr};
+  *birth = Birth{start.routine, start.argument,
+                 named ? thread_activity_id(parent->id, ++parent->children) : 0, nullptr};
   return Start{run, birth};
 }
 

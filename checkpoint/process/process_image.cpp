@@ -91,8 +91,9 @@ bool stop(const SaveOptions& options, SaveResult* result) {
   header.log_position = 0;
   for (int tries = 0; stop_once(options, result); ++tries) {
     const char* reason = "";
-    const AtStop verdict =
+    AtStop verdict =
         options.stopped == nullptr ? AtStop::kGo : options.stopped(&header.log_position, &reason);
+    if (!numbers_are_at_rest() && verdict == AtStop::kGo) verdict = AtStop::kAgain;
     if (verdict == AtStop::kGo) return true;
     resume_threads();
     if (verdict == AtStop::kRefuse) {

@@ -54,19 +54,24 @@ struct NumberedThread {
   uint64_t thread_pointer, clear_tid;
   int32_t libcs_number, tid;
 };
-NumberedThread* numbered = nullptr;  // [kMaxParkedThreads + 1]
-uint32_t numbered_count = 0;
+NumberedThread* numbered = nullptr;  // [kMostNumbered]
+std::atomic<uint32_t> numbered_count{0};
+std::atomic_flag numbering = ATOMIC_FLAG_INIT;
+
+constexpr uint32_t kMostNumbered = 2 * kMaxParkedThreads;
+constexpr int32_t kHighestOfKernel = 1 << 22;  // PID_MAX_LIMIT
 
 void note_number(const ParkedThread& thread) {
-  numbered[numbered_count++] = {thread.thread_pointer, thread.clear_tid, thread.libcs_number,
-                                thread.tid};
+  const uint32_t at = numbered_count.load(std::memory_order_relaxed);
+  numbered[at] = {thread.thread_pointer, thread.clear_tid, thread.libcs_number, thread.tid};
+  numbered_count.store(at + 1, std::memory_order_release);
 }
 
 void note_numbers(const ParkedThread& saver) {
   if (numbered == nullptr)
     numbered = static_cast<NumberedThread*>(
-        os::map_private((kMaxParkedThreads + 1) * sizeof(NumberedThread)));
-  numbered_count = 0;
+        os::map_private(kMostNumbered * sizeof(NumberedThread)));
+  numbered_count.store(0);
   if (numbered == nullptr) return;
   note_number(saver);
   for (uint32_t i = 0; i < parked_thread_count(); ++i)
@@ -168,7 +173,8 @@ void restart_threads(ParkedThread& saver) {
 }
 
 int32_t number_of_thread(uint64_t thread_pointer) {
-  for (uint32_t i = 0; i < numbered_count; ++i) {
+  const uint32_t count = numbered_count.load(std::memory_order_acquire);
+  for (uint32_t i = 0; i < count; ++i) {
     const NumberedThread& thread = numbered[i];
     // A later thread may have the same place; its number is another.
     if (thread.thread_pointer == thread_pointer && thread.clear_tid != 0 &&
@@ -176,6 +182,31 @@ int32_t number_of_thread(uint64_t thread_pointer) {
       return thread.tid;
   }
   return 0;
+}
+
+bool numbers_are_at_rest() { return !numbering.test(); }
+
+void take_number_of_its_own() {
+  const auto tid = static_cast<int32_t>(raw_syscall(SYS_gettid));
+  while (numbering.test_and_set(std::memory_order_acquire)) raw_syscall(SYS_sched_yield);
+  const uint32_t count = numbered_count.load(std::memory_order_relaxed);
+  bool taken = false;
+  int32_t highest = kHighestOfKernel;
+  for (uint32_t i = 0; i < count; ++i) {
+    taken = taken || numbered[i].libcs_number == tid;
+    if (numbered[i].libcs_number > highest) highest = numbered[i].libcs_number;
+  }
+  if (taken && count < kMostNumbered) {
+    NumberedThread& own = numbered[count];
+    own = {0, 0, highest + 1, tid};
+    raw_syscall(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */,
+                reinterpret_cast<long>(&own.thread_pointer));
+    raw_syscall(SYS_prctl, 40 /* PR_GET_TID_ADDRESS */, reinterpret_cast<long>(&own.clear_tid));
+    // Whoever finds the new number finds the entry.
+    numbered_count.store(count + 1, std::memory_order_release);
+    std::atomic_ref(*reinterpret_cast<int32_t*>(own.clear_tid)).store(own.libcs_number);
+  }
+  numbering.clear(std::memory_order_release);
 }
 
 const ParkedThread* find_main_thread(const ParkedThread& saver) {

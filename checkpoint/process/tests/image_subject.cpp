@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "checkpoint/process/process_image.h"
+#include "checkpoint/process/thread_restart.h"
 
 namespace {
 
@@ -340,8 +341,17 @@ void add(std::vector<std::unique_ptr<Worker>>& workers) {
   workers.push_back(std::make_unique<T>());
 }
 
+// If that may be said, and no thread has the number.
+void next_thread_gets(int number) {
+  FILE* last = number > 1 ? fopen("/proc/sys/kernel/ns_last_pid", "w") : nullptr;
+  if (last == nullptr) return;
+  fprintf(last, "%d", number - 1);
+  fclose(last);
+}
+
 int run(int thread_count, size_t megabytes, bool deltas) {
   std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<OwnerWorker*> owners;
   for (int i = 0; static_cast<int>(workers.size()) < thread_count; ++i) {
     switch (i % 7) {
       case 0: add<PipeWorker>(workers); break;
@@ -350,7 +360,10 @@ int run(int thread_count, size_t megabytes, bool deltas) {
       case 3: add<EventWorker>(workers); break;
       case 4: add<ConditionWorker>(workers); break;
       case 5: add<SemaphoreWorker>(workers); break;
-      default: add<OwnerWorker>(workers); break;
+      default:
+        add<OwnerWorker>(workers);
+        owners.push_back(static_cast<OwnerWorker*>(workers.back().get()));
+        break;
     }
   }
   for (auto& worker : workers) worker->start();
@@ -383,7 +396,13 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     const uint64_t before = ticks;
     while (ticks == before) usleep(100);
     timers.check();
-    std::thread fresh([] {});   // new threads can be made, and joined
+    const int owner = owners.empty() ? 0 : owners.front()->recursive.__data.__owner;
+    next_thread_gets(owner);
+    std::thread fresh([&] {     // new threads can be made, and joined
+      auxin::checkpoint::take_number_of_its_own();
+      for (OwnerWorker* each : owners)
+        if (pthread_mutex_trylock(&each->recursive) != EBUSY) wrong("a mutex has two owners");
+    });
     fresh.join();
     char* grown = static_cast<char*>(malloc(300'000));
     memset(grown, round, 300'000);
