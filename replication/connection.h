@@ -28,6 +28,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "libmeta_os/facets.h"
 #include "libmeta_req/request_tracker.h"
@@ -97,6 +98,8 @@ class Connection final : public os::MetaSocket {
   bool fetch_again(int fd, bool close_on_exec);
   // In a process that was restored to go back: what the log said of it is no more, nor is its peer.
   void leave_history();
+  // In a process that was restored from a leader's image and follows now: what a leader hands over.
+  void follow_again() { unflushed_begin_ = unflushed_end_ = 0; }
   static bool table_is_steady();  // no thread is changing which connections there are
   void publish_holder();  // this process's descriptor, for followers to fetch
 
@@ -121,6 +124,8 @@ class Connection final : public os::MetaSocket {
   short readiness_locked(short events, bool* undeliverable);
 
  private:
+  class LateSend;
+
   bool is_virtual() const;  // a follower's: the kernel's socket is the leader's
   static Connection* make(uint64_t number, int slot);
   bool over() const;
@@ -132,6 +137,10 @@ class Connection final : public os::MetaSocket {
   ssize_t receive_agreed(int fd, msghdr* message, int flags);
   ssize_t deliver(const msghdr* message, const char* data, size_t size);
   bool send_live(int fd, const char* data, size_t size, int flags, ssize_t* sent);  // the same
+  uint64_t publish_send(const char* data, size_t size, bool non_blocking);
+  bool hand_over(int fd, const char* data, size_t size, int flags, ssize_t* sent,
+                 std::optional<LateSend>* late);
+  bool hand_over_rest(int fd, const char* data, size_t size, int flags, ssize_t* sent);
   ssize_t send_replayed(const char* data, size_t size, bool* live);
   uint32_t await_outcome(uint64_t position, const stm::LogEntry& entry);
   uint32_t await_late_outcome(uint64_t position, const stm::LogEntry& entry);
@@ -184,7 +193,6 @@ class Connection final : public os::MetaSocket {
   uint64_t unflushed_begin_ = 0, unflushed_end_ = 0;
   std::atomic<uint64_t> kept_send_{kNoPosition};  // whose bytes this process keeps for itself
   std::unique_ptr<char[]> kept_bytes_;
-  struct LateSend;
   LateSend* late_sends_ = nullptr;  // threads that wait for an outcome; under the replay lock
 
   FutexLock receive_lock_;

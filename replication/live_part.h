@@ -52,4 +52,16 @@ class LivePart {
   LiveState before_;
 };
 
+// A rest within such a part: what it has done so far stands, whatever this process is afterwards.
+class LiveRest {
+ public:
+  explicit LiveRest(LiveState state) : before_(live_state_now()) { set_live_state(state); }
+  ~LiveRest() { set_live_state(before_); }
+  LiveRest(const LiveRest&) = delete;
+  LiveRest& operator=(const LiveRest&) = delete;
+
+ private:
+  LiveState before_;
+};
+
 }  // namespace auxin::replication

@@ -76,6 +76,7 @@ void follow_from_here() {
   if (goes_back || replica->leads()) replay.start(position);
   if (!replica->leads()) return;
   replica->set_mode(Mode::kFollower);
+  Connection::for_each([](Connection& each, void*) { each.follow_again(); }, nullptr);
   note_restored_waits();
   led_in_image = true;
 }

@@ -10,6 +10,7 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 import unittest
 
 from harness import paths, processes
@@ -106,6 +107,16 @@ class ProcessImageTest(unittest.TestCase):
             subject.restore(image)
             image.unlink()
         self.assertEqual(subject.said(), "")
+
+    def test_a_number_of_the_saved_process_given_to_a_new_thread(self):
+        own = ["unshare", "--pid", "--fork", "--mount-proc"]
+        own += [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        done = subprocess.run(
+            [*own, sys.executable, "-m", "unittest",
+             "e2e.test_process_image.ProcessImageTest.test_generation_after_generation"],
+            env={**os.environ, "AUXIN_OWN_NUMBERS": "1"}, cwd=paths.ROOT / "tests",
+            capture_output=True, text=True, timeout=self.timeout_s - 10)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_bases_and_deltas_of_memory_that_is_mapped_anew_all_the_time(self):
         seed = random.randrange(1 << 32)

@@ -291,6 +291,32 @@ class SmallLogTest(ProbeCase):
         self.group.assert_no_mismatch()
 
 
+class PassiveLateReaderTest(ProbeCase):
+    """Checkpoints do not wait for a client that does not take its reply, and it loses nothing."""
+    timeout_s = 240
+    group_options = ("--style", "warm-passive")
+
+    def checkpoint(self):
+        done = self.group.auxin("checkpoint", self.group.name)
+        self.assertEqual(done.returncode, 0, f"{done.stderr} {self.group.account()}")
+
+    def test_checkpoints_and_takeovers_while_a_reply_lies_there(self):
+        with late_reader(self.port) as finish, late_reader(self.port) as finish_other:
+            for _ in range(4):
+                time.sleep(0.1)
+                self.checkpoint()
+                self.group.replace_leader()
+                self.checkpoint()  # of who goes on with the dead one's reply
+            finish(self)
+            self.checkpoint()
+            self.group.replace_leader()
+            finish_other(self)
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            connection.send_request(b"probe", "fill", lambda out: out.ulong(3).octet(9))
+            self.assertEqual(connection.read_reply()[1].octets(), bytes((9, 40, 71)))
+        self.group.assert_no_mismatch()
+
+
 class SendTimeLimitTest(ProbeCase):
     """The server gives a client up that does not take its reply in time."""
     timeout_s = 240

@@ -136,7 +136,7 @@ class PassiveTangoTest(TangoCase):
             for _ in range(self.kills):
                 time.sleep(0.4)
                 done = self.group.auxin("checkpoint", self.group.name)
-                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.returncode, 0, f"{done.stderr} {self.group.account()}")
                 time.sleep(0.2)
                 self.group.replace_leader()
             self.assertEqual(client.connections(), before, "the same addresses and ports")

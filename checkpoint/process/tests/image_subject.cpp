@@ -341,9 +341,11 @@ void add(std::vector<std::unique_ptr<Worker>>& workers) {
   workers.push_back(std::make_unique<T>());
 }
 
-// If that may be said, and no thread has the number.
+// Where the process numbers are the test's own (AUXIN_OWN_NUMBERS), if no thread has the number.
 void next_thread_gets(int number) {
+  if (getenv("AUXIN_OWN_NUMBERS") == nullptr) return;
   FILE* last = number > 1 ? fopen("/proc/sys/kernel/ns_last_pid", "w") : nullptr;
+  if (number > 1 && last == nullptr) wrong("ns_last_pid can't be written");
   if (last == nullptr) return;
   fprintf(last, "%d", number - 1);
   fclose(last);
