@@ -83,8 +83,8 @@ uint64_t Connection::publish_send(const char* data, size_t size, bool non_blocki
   return position;
 }
 
-// To the kernel, as the server's own call would: all of it, unless the socket does not block. False:
-// this process follows now; what came of it another one tells.
+// To the kernel, as the server's own call would: all of it, unless the socket does not block.
+// False: this process follows now; what came of it another one tells.
 bool Connection::hand_over(int fd, const char* data, size_t size, int flags, ssize_t* sent,
                            std::optional<LateSend>* late) {
   *sent = os::real().send(fd, data, size, flags | MSG_DONTWAIT);
@@ -95,8 +95,8 @@ bool Connection::hand_over(int fd, const char* data, size_t size, int flags, ssi
   return hand_over_rest(fd, data, size, flags, sent);
 }
 
-// The client is slow, or does not take its reply at all. A checkpoint does not wait for it: it finds
-// the thread in poll, and in the restored process, which follows, that ends.
+// The client is slow, or does not take its reply at all. A checkpoint does not wait for it: it
+// finds the thread in poll, and in the restored process, which follows, that ends.
 bool Connection::hand_over_rest(int fd, const char* data, size_t size, int flags, ssize_t* sent) {
   // Should that process lead once, and this one not have finished.
   kept_bytes_.reset(new char[size]);

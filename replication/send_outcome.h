@@ -41,8 +41,8 @@ inline ssize_t from_outcome(uint32_t outcome) {
 }
 
 // A thread that waits for the outcome of a Send whose log entry its replica has given free. By the
-// time it looks again the log and the connection's slot may speak of later ones only; then the entry
-// behind it has told.
+// time it looks again the log and the connection's slot may speak of later ones only; then the
+// entry behind it has told.
 class Connection::LateSend {
  public:
   enum class Whose { kOwn, kReplayed };

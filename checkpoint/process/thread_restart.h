@@ -39,9 +39,9 @@ void restart_threads(ParkedThread& saver);
 // by its thread pointer, which is glibc's pthread_t. Any thread.
 int32_t number_of_thread(uint64_t thread_pointer);
 
-// On a new thread of a restored process, before anything of the program runs on it: where the kernel
-// gave it the number that libc has for a thread of the saved process, libc gets one that the kernel
-// never gives. Else a mutex that one of them holds would be the other's, too.
+// On a new thread of a restored process, before anything of the program runs on it: where the
+// kernel gave it the number that libc has for a thread of the saved process, libc gets one that the
+// kernel never gives. Else a mutex that one of them holds would be the other's, too.
 void take_number_of_its_own();
 bool numbers_are_at_rest();  // with all threads stopped: whether none is in there
 

@@ -51,7 +51,8 @@ def cpu_seconds(pid):
 
 def command_line(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        return words.replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return "(gone)"
 

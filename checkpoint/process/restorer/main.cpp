@@ -3,8 +3,8 @@
 // auxin-restore [--parameter N] [--wait-for FD [--updates-from FD]] SEGMENT...
 //
 // Makes a process out of an image, and becomes it; with --wait-for, a warm standby: everything is
-// in its place, newer segments are added as they come, and it becomes the process when the descriptor
-// (a pidfd) can be read.
+// in its place, newer segments are added as they come, and it becomes the process when the
+// descriptor (a pidfd) can be read.
 //
 // Everything that could be wrong is looked at before the first byte of the image is put in its
 // place. No libc: the image brings its own.

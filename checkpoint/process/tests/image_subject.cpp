@@ -282,7 +282,9 @@ class Timers {
     make(to_thread, 5'000'000);
     timer_delete(passed_over);
     sigevent calls = event(SIGEV_THREAD);
-    calls.sigev_notify_function = [](sigval self) { ++static_cast<Timers*>(self.sival_ptr)->calls_; };
+    calls.sigev_notify_function = [](sigval self) {
+      ++static_cast<Timers*>(self.sival_ptr)->calls_;
+    };
     calls.sigev_value.sival_ptr = this;
     calls_once_ = make(calls, 0);
     counts_down_ = make(event(SIGEV_NONE), 0);
