@@ -130,6 +130,7 @@ class ProcessImageTest(unittest.TestCase):
                 segment.unlink()
         self.assertEqual(subject.said(), "", f"seed {seed}")
 
+    @unittest.skipUnless(TRACKS, "without tracking there are no deltas")
     def test_a_standby_takes_deltas_as_they_come(self):
         seed = random.randrange(1 << 32)
         chance = random.Random(seed)
@@ -148,6 +149,7 @@ class ProcessImageTest(unittest.TestCase):
                 segment.unlink()
         self.assertEqual(subject.said(), "", f"seed {seed}")
 
+    @unittest.skipUnless(TRACKS, "without tracking there are no deltas")
     def test_a_standby_ends_at_a_delta_that_is_no_good(self):
         subject = Subject(self, megabytes=1, deltas=True)
         base, second, third = (subject.save() for _ in range(3))
