@@ -37,7 +37,8 @@ class Image {
   Outcome apply(const MessageView& message);
 
   // From now on the image knows its own bytes and tables: what has turned in memory since is found
-  // before a message is laid over it, and before it is handed on. kDamaged then; a base replaces everything.
+  // before a message is laid over it, and before it is handed on. kDamaged then; a base replaces
+  // everything.
   void set_checked(bool checked);
   // All of it. kDamaged: it is checked, and is not what was applied.
   Outcome check() const;
