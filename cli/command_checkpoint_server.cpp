@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // auxin checkpoint-server: keeps the states that processes save through messages.
-// Exit status: 0 done, 1 a kept state is damaged, 2 refused.
+// Exit status: 0 done, 1 a kept state is damaged or the service does not work here, 2 refused.
 #include <fmt/format.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/detection/self_test.h"
 #include "checkpoint/server/forwarder.h"
 #include "checkpoint/server/service.h"
 #include "checkpoint/transport/keyed_digest.h"
@@ -93,6 +94,22 @@ int serve(const Options& options) {
   return kDone;
 }
 
+int test_itself(const Options& options) {
+  Json rows = Json::array();
+  TextTable table("lll");
+  bool good = true;
+  for (const checkpoint::SelfTestPart& part : checkpoint::self_test()) {
+    const char* result = !part.tested ? "not here" : part.good ? "good" : "wrong";
+    good = good && part.good;
+    rows.push_back({{"part", part.name}, {"result", result}, {"sentence", part.sentence}});
+    table.add({part.name, result, part.sentence});
+  }
+  const int printed =
+      print(options.json ? Json{{"schema", 1}, {"parts", rows}}.dump(2) + "\n" : table.text());
+  if (printed != kDone) return printed;
+  return good ? kDone : kFailed;
+}
+
 int list(const Options& options) {
   checkpoint::RemoteOptions how;
   how.give_up_ms = 2000;
@@ -167,6 +184,10 @@ void add_checkpoint_server_command(CLI::App& app, Action* action) {
   add_secret(part, options);
   part->add_flag("--json", options->json, "As JSON");
   part->callback([=] { *action = [=] { return list(*options); }; });
+
+  part = command->add_subcommand("self-test", "See whether the service works on this machine");
+  part->add_flag("--json", options->json, "As JSON");
+  part->callback([=] { *action = [=] { return test_itself(*options); }; });
 }
 
 }  // namespace auxin::cli

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "checkpoint/tracking/tracking_method.h"
 #include "cli/shared_files.h"
 #include "replication/supervisor/processes.h"
 #include "replication/supervisor/promotion_times.h"
@@ -154,6 +155,10 @@ Result<GroupReport> read_group(const std::string& directory) {
                (log.payload_end() - log.payload_begin()) * 100 / layout.payload_size_bytes));
   report.checkpoint = control.checkpoint_number.load();
   report.checkpoint_position = control.checkpoint_position.load();
+  const auto method =
+      static_cast<checkpoint::TrackingMethod>(control.checkpoint_method.load());
+  if (method != checkpoint::TrackingMethod::kAutomatic)
+    report.checkpoint_method = checkpoint::name_of(method);
   report.checkpoint_obstacle = load_text(control.checkpoint_obstacle);
   const bool from_start = report.log_begin == 0 && control.rejoin_possible.load() != 0;
   const bool from_checkpoint =

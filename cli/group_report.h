@@ -50,6 +50,7 @@ struct GroupReport {
   bool rejoin = false;
   uint64_t checkpoint = 0;           // the newest; 0: none
   uint64_t checkpoint_position = 0;  // log entry
+  std::string checkpoint_method;     // "": not known
   std::string checkpoint_obstacle;   // why there can be none; "": not known of any
   std::vector<ReplicaReport> replicas;
   uint64_t log_begin = 0, log_end = 0, log_bytes = 0, log_capacity_entries = 0,

@@ -81,7 +81,8 @@ Json to_json(const GroupReport& report) {
                {"checkpoint",
                 report.checkpoint == 0 ? Json(nullptr)
                                        : Json{{"number", report.checkpoint},
-                                              {"log_position", report.checkpoint_position}}},
+                                              {"log_position", report.checkpoint_position},
+                                              {"method", report.checkpoint_method}}},
                {"checkpoint_obstacle", report.checkpoint_obstacle},
                {"replicas", Json::array()},
                {"log",

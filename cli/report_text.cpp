@@ -40,8 +40,11 @@ std::string head(const GroupReport& report) {
                         report.log_used_percent, describe_bytes(report.log_capacity_bytes),
                         report.rejoin ? "possible" : "not possible");
     if (report.checkpoint != 0)
-      text += fmt::format("  checkpoint {} at log entry {}\n", report.checkpoint,
-                          grouped(report.checkpoint_position));
+      text += fmt::format("  checkpoint {} at log entry {}{}\n", report.checkpoint,
+                          grouped(report.checkpoint_position),
+                          report.checkpoint_method.empty()
+                              ? ""
+                              : fmt::format(", taken by {}", report.checkpoint_method));
     if (!report.checkpoint_obstacle.empty())
       text += fmt::format("  no further checkpoint: {}\n", report.checkpoint_obstacle);
     text += fmt::format("  facets: {}   maps: {}\n", joined(report.facets), joined(report.maps));

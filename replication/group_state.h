@@ -23,7 +23,7 @@
 
 namespace auxin::replication {
 
-inline constexpr uint32_t kControlVersion = 9;
+inline constexpr uint32_t kControlVersion = 10;
 inline constexpr int kMaxReplicas = 8;
 inline constexpr int kMaxThreads = 2048;       // per replica: threads that touch log or sockets
 inline constexpr int kMaxConnections = 4096;
@@ -75,6 +75,7 @@ struct Settings {
   uint32_t checkpoint_every_requests;
   uint32_t checkpoint_log_percent;  // of the log's room, entries or payload
   uint32_t checkpoint_deltas;       // at most so many follow a base
+  uint32_t checkpoint_method;       // checkpoint::TrackingMethod
   uint32_t order_every_lock;      // 1: as a single-level system must (one replica; to measure)
   char map_directory[256];
   char meta_object[256];          // path of a user's meta-object, or ""
@@ -122,7 +123,7 @@ struct alignas(64) ReplicaSlot {
   std::atomic<uint64_t> checkpoint_answered;
   char message[512];                       // why it diverged or stopped; "" none
   std::atomic<uint32_t> crash_activity_count;  // activities its threads were in when it crashed
-  uint32_t padding2;
+  std::atomic<uint32_t> checkpoint_method; // of the one answered: checkpoint::TrackingMethod
 };
 
 struct ListenerSlot {
@@ -210,6 +211,8 @@ struct alignas(4096) GroupControl {
   std::atomic<uint64_t> checkpoints_asked;    // by the command, so far
   std::atomic<uint64_t> checkpoints_answered; // of these
   char checkpoint_answer[512];                // of the latest; "": it is good
+  std::atomic<uint32_t> checkpoint_method;    // of the newest, as its replica said; 0: not known
+  uint32_t padding3;
   char checkpoint_obstacle[512];              // why there can be none; "": not known of any
   // The group has gone back to that checkpoint: its history goes on from this place in the log, and
   // not from where the checkpoint was taken. 0: never. The position is written first.

@@ -77,12 +77,15 @@ void take(uint64_t number) {
   options.base = number == base;
   options.path = (number & kOnlyLook) != 0 ? nullptr : path;
   options.stopped = stopped;
+  options.method = static_cast<checkpoint::TrackingMethod>(
+      replica->control().settings.checkpoint_method);
   const checkpoint::SaveResult result = checkpoint::save_process(options);
   if (result.outcome == SaveOutcome::kRestored) return;  // the slot is another one now
   const bool good = result.outcome == SaveOutcome::kSaved;
   strcpy(slot.checkpoint_fault, good ? "" : result.message);
   slot.checkpoint_refused.store(result.outcome == SaveOutcome::kRefused ? 1 : 0);
   slot.checkpoint_bytes.store(result.size_bytes);
+  slot.checkpoint_method.store(static_cast<uint32_t>(result.method));
   slot.checkpoint_pause_ns.store(result.pause_ns);
   slot.checkpoint_goes_on.store(checkpoint::can_save_delta() ? 1 : 0);
   slot.checkpoint_answered.store(number, std::memory_order_release);

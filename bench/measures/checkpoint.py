@@ -103,6 +103,41 @@ def checked(options):
     return of_ratios(measured, "MB/s", at_least=0.6)
 
 
+TABLES, OVERRUNS, MEMORY, CALLERS = 2, 4, 8, 16   # as auxin_checkpoint_detect has them
+
+
+def detecting(what, detection, at_most):
+    """An increment of 64 MiB, 1 % changed, with this detection against without any."""
+    def figure(options, sum_of):
+        return run(what, options.seconds, "--detect", sum_of, program="detection_bench")
+
+    def measure(options):
+        measured = pairs.interleave(options.count, lambda: figure(options, detection),
+                                    lambda: figure(options, 0))
+        return of_ratios(measured, "us", at_most=at_most)
+    return measure
+
+
+def callers(options):
+    """A call that does next to nothing, with the callers' pointers looked at, against without."""
+    def cost(sum_of):
+        return run("call", options.seconds, "--detect", sum_of, program="detection_bench")
+    measured = pairs.interleave(options.count, lambda: cost(CALLERS), lambda: cost(0))
+    interval = pairs.interval([looked_at for looked_at, _ in measured])
+    return Result(value=interval.middle, unit="ns", target="<= 50 ns", spread=interval.spread,
+                  met=pairs.reaches(interval, at_most=50),
+                  detail=f"without {statistics.median(plain for _, plain in measured):.1f} ns")
+
+
+def self_test(options):
+    runs = [run("self-test", options.seconds, program="detection_bench") / 1000
+            for _ in range(options.count)]
+    interval = pairs.interval(runs)
+    return Result(value=statistics.median(runs), unit="ms", target="<= 10 ms",
+                  spread=interval.spread, met=pairs.reaches(interval, at_most=10),
+                  detail=f"95 % of medians {interval.low:.2f} .. {interval.high:.2f} ms")
+
+
 def log(options):
     """Telling the process's log of an event: a function; a pipe that another process reads."""
     def cost(what):
@@ -123,6 +158,11 @@ BENCHMARKS = {
     "im-remote": remote,
     "im-through": through,
     "im-checked": checked,
+    "im-tables": detecting("turn", TABLES, at_most=1.1),
+    "im-guarded": detecting("turn", OVERRUNS, at_most=6),
+    "im-careful": detecting("pause", MEMORY, at_most=5),
+    "im-callers": callers,
+    "im-self-test": self_test,
     "im-log": log,
 }
 
@@ -137,5 +177,10 @@ DESCRIPTIONS = {
                  "throughput",
     "im-through": "checkpoint service: the same past an intermediary, against without",
     "im-checked": "checkpoint service: the same to a checked image, against to a plain one",
+    "im-tables": "checkpoint service: an increment with its tables looked at, against without",
+    "im-guarded": "checkpoint service: an increment between guard pages, against without",
+    "im-careful": "checkpoint service: the pause with memory read carefully, against without",
+    "im-callers": "checkpoint service: a call whose pointers are looked at",
+    "im-self-test": "checkpoint service: its test of itself",
     "im-log": "checkpoint service: telling the process's log of an event",
 }

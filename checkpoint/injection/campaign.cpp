@@ -2,7 +2,6 @@
 #include "checkpoint/injection/campaign.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,7 +10,7 @@
 #include <functional>
 #include <utility>
 
-#include "auxin/checkpoint.h"
+#include "checkpoint/injection/rows.h"
 #include "checkpoint/message/image.h"
 #include "checkpoint/message/message_writer.h"
 #include "checkpoint/message/piece.h"
@@ -22,7 +21,6 @@ namespace auxin::checkpoint::injection {
 namespace {
 
 using Bytes = std::vector<uint8_t>;
-enum class Fate { kDetected, kMasked, kMissed };
 
 // A state of two regions: bytes that pack well, and bytes that do not.
 ByteBuffer state_message(uint64_t sequence, const MessageOptions& options) {
@@ -77,8 +75,7 @@ Row each_bit(std::string where, const Bytes& good, size_t begin, size_t end,
       bytes[at] ^= static_cast<uint8_t>(1 << bit);
       const Fate fate = tried(bytes);
       bytes[at] = good[at];
-      ++(fate == Fate::kDetected ? row.detected
-                                 : fate == Fate::kMasked ? row.masked : row.missed);
+      count(&row, fate);
     }
   }
   return row;
@@ -193,46 +190,6 @@ void add_image(bool checked, std::vector<Row>* rows) {
   }));
 }
 
-// Calls that make no sense. Each is detected if it says so.
-void add_wrong_calls(const std::string& directory, std::vector<Row>* rows) {
-  Row row;
-  row.where = "wrong calls";
-  const auto expect = [&](auxin_checkpoint_status status, auxin_checkpoint_status right) {
-    ++(status == right ? row.detected : row.missed);
-  };
-  auxin_checkpoint_state* state = nullptr;
-  auxin_checkpoint_store* store = nullptr;
-  auxin_checkpoint_message* message = nullptr;
-  auxin_checkpoint_receiver* receiver = nullptr;
-  auxin_checkpoint_options options = AUXIN_CHECKPOINT_OPTIONS;
-  options.size_bytes = 1;
-  char memory[100];
-  expect(auxin_checkpoint_state_create(&options, &state), AUXIN_CHECKPOINT_WRONG_CALL);
-  options = AUXIN_CHECKPOINT_OPTIONS;
-  options.method = 99;
-  expect(auxin_checkpoint_state_create(&options, &state), AUXIN_CHECKPOINT_WRONG_CALL);
-  options.method = AUXIN_CHECKPOINT_FULL;
-  if (auxin_checkpoint_state_create(&options, &state) != AUXIN_CHECKPOINT_OK) std::abort();
-  expect(auxin_checkpoint_add_range(state, 1, memory, 0), AUXIN_CHECKPOINT_WRONG_CALL);
-  if (auxin_checkpoint_add_range(state, 1, memory, 100) != AUXIN_CHECKPOINT_OK) std::abort();
-  expect(auxin_checkpoint_add_range(state, 1, memory, 100), AUXIN_CHECKPOINT_OVERLAP);
-  expect(auxin_checkpoint_add_range(state, 2, memory + 50, 10), AUXIN_CHECKPOINT_OVERLAP);
-  expect(auxin_checkpoint_remove(state, 9), AUXIN_CHECKPOINT_UNKNOWN);
-  expect(auxin_checkpoint_take_message(state, &message), AUXIN_CHECKPOINT_WRONG_CALL);
-  if (auxin_checkpoint_capture(state, AUXIN_CHECKPOINT_BASE) != AUXIN_CHECKPOINT_OK) std::abort();
-  expect(auxin_checkpoint_capture(state, AUXIN_CHECKPOINT_BASE), AUXIN_CHECKPOINT_BUSY);
-  expect(auxin_checkpoint_remove(state, 1), AUXIN_CHECKPOINT_BUSY);
-  expect(auxin_checkpoint_schedule(state, nullptr, 1, 0), AUXIN_CHECKPOINT_WRONG_CALL);
-  const std::string wrong = "tcp:0.0.0.0:0", none = "unix:" + directory + "/none";
-  expect(auxin_checkpoint_receiver_open(wrong.c_str(), nullptr, &receiver),
-         AUXIN_CHECKPOINT_WRONG_CALL);
-  expect(auxin_checkpoint_store_open_remote(none.c_str(), "../x", nullptr, &store),
-         AUXIN_CHECKPOINT_WRONG_CALL);
-  expect(auxin_checkpoint_log_signal(SIGKILL), AUXIN_CHECKPOINT_WRONG_CALL);
-  auxin_checkpoint_state_destroy(state);
-  rows->push_back(row);
-}
-
 }  // namespace
 
 std::vector<Row> run_campaign(const std::string& directory) {
@@ -243,6 +200,7 @@ std::vector<Row> run_campaign(const std::string& directory) {
   add_store(directory, &rows);
   add_image(false, &rows);
   add_image(true, &rows);
+  add_tables(&rows);
   add_wrong_calls(directory, &rows);
   return rows;
 }

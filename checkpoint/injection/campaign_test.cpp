@@ -28,6 +28,7 @@ TEST(InjectionCampaign, FindsWhatTheDocumentSays) {
   for (const Row& row : rows) {
     EXPECT_GT(row.injected(), 10u) << row.where;
     const bool unchecked = row.where == "an image in memory" ||
+                           row.where == "tables that are not looked at: user word" ||
                            row.where == "a message without checksums of contents: contents";
     if (unchecked) continue;
     EXPECT_EQ(row.missed, 0u) << row.where;

@@ -43,6 +43,7 @@ const char* auxin_checkpoint_status_name(enum auxin_checkpoint_status status) {
     case AUXIN_CHECKPOINT_NO_SPACE: return "no space";
     case AUXIN_CHECKPOINT_TOO_LARGE: return "too large";
     case AUXIN_CHECKPOINT_INPUT_OUTPUT: return "input or output";
+    case AUXIN_CHECKPOINT_MEMORY: return "memory";
   }
   return "unknown status";
 }

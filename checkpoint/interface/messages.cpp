@@ -25,6 +25,7 @@ extern "C" {
 
 void auxin_checkpoint_message_get_info(const auxin_checkpoint_message* message,
                                        struct auxin_checkpoint_message_info* info) {
+  if (!living_or_told(message, HandleKind::kMessage, __func__)) return;
   const MessageHeader& header = message->view.header();
   *info = {header.state,
            header.from_sequence,
@@ -40,6 +41,7 @@ void auxin_checkpoint_message_get_info(const auxin_checkpoint_message* message,
 
 const void* auxin_checkpoint_message_bytes(const auxin_checkpoint_message* message,
                                            uint64_t* size_bytes) {
+  if (!living_or_told(message, HandleKind::kMessage, __func__)) return nullptr;
   *size_bytes = message->view.bytes().size();
   return message->view.bytes().data();
 }
@@ -61,10 +63,13 @@ enum auxin_checkpoint_status auxin_checkpoint_message_of_bytes(const void* bytes
 enum auxin_checkpoint_status auxin_checkpoint_message_merge(const auxin_checkpoint_message* older,
                                                             const auxin_checkpoint_message* newer,
                                                             auxin_checkpoint_message** merged) {
-  return call([&] { return give(merge(older->view, newer->view), merged); });
+  return call([&] { return give(merge(older->view, newer->view), merged); }, older, newer);
 }
 
-void auxin_checkpoint_message_free(auxin_checkpoint_message* message) { delete message; }
+void auxin_checkpoint_message_free(auxin_checkpoint_message* message) {
+  if (message != nullptr && !living_or_told(message, HandleKind::kMessage, __func__)) return;
+  delete message;
+}
 
 enum auxin_checkpoint_status auxin_checkpoint_message_send(const auxin_checkpoint_message* message,
                                                            int fd) {
@@ -72,7 +77,7 @@ enum auxin_checkpoint_status auxin_checkpoint_message_send(const auxin_checkpoin
     Outcome outcome = send_message(fd, message->view);
     EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_SENT, message->view, outcome.status);
     return outcome;
-  });
+  }, message);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t max_bytes,
@@ -91,6 +96,7 @@ enum auxin_checkpoint_status auxin_checkpoint_message_receive(int fd, uint64_t m
 
 uint32_t auxin_checkpoint_piece_count(const auxin_checkpoint_message* message,
                                       uint32_t piece_bytes) {
+  if (!living_or_told(message, HandleKind::kMessage, __func__)) return 0;
   return piece_bytes == 0 ? 0 : piece_count(message->view.bytes().size(), piece_bytes);
 }
 
@@ -106,7 +112,7 @@ enum auxin_checkpoint_status auxin_checkpoint_piece(const auxin_checkpoint_messa
     std::memcpy(buffer, piece->data(), piece->size());
     *size_bytes = piece->size();
     return Outcome::ok();
-  });
+  }, message);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_assembly_create(
@@ -122,11 +128,12 @@ enum auxin_checkpoint_status auxin_checkpoint_assembly_add(auxin_checkpoint_asse
                                                            uint64_t size_bytes) {
   return call([&] {
     return assembly->assembly.add({static_cast<const uint8_t*>(piece), size_bytes});
-  });
+  }, assembly);
 }
 
 uint32_t auxin_checkpoint_assembly_missing(const auxin_checkpoint_assembly* assembly,
                                            uint32_t* indices, uint32_t room, uint64_t* digest) {
+  if (!living_or_told(assembly, HandleKind::kAssembly, __func__)) return 0;
   *digest = assembly->assembly.message_digest();
   const std::vector<uint32_t> missing = assembly->assembly.missing(room);
   std::memcpy(indices, missing.data(), missing.size() * sizeof(uint32_t));
@@ -142,10 +149,13 @@ enum auxin_checkpoint_status auxin_checkpoint_assembly_take(auxin_checkpoint_ass
     if (!view) return view.outcome();
     if (Outcome outcome = view->verify_contents(); !outcome) return outcome;
     return give(std::move(bytes), message);
-  });
+  }, assembly);
 }
 
-void auxin_checkpoint_assembly_destroy(auxin_checkpoint_assembly* assembly) { delete assembly; }
+void auxin_checkpoint_assembly_destroy(auxin_checkpoint_assembly* assembly) {
+  if (assembly != nullptr && !living_or_told(assembly, HandleKind::kAssembly, __func__)) return;
+  delete assembly;
+}
 
 enum auxin_checkpoint_status auxin_checkpoint_image_create(uint64_t max_bytes,
                                                            auxin_checkpoint_image** image) {
@@ -161,15 +171,16 @@ enum auxin_checkpoint_status auxin_checkpoint_image_apply(auxin_checkpoint_image
     Outcome outcome = image->image.apply(message->view);
     EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_APPLIED, message->view, outcome.status);
     return outcome;
-  });
+  }, image, message);
 }
 
 void auxin_checkpoint_image_set_checked(auxin_checkpoint_image* image, int checked) {
+  if (!living_or_told(image, HandleKind::kImage, __func__)) return;
   image->image.set_checked(checked != 0);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_image_check(const auxin_checkpoint_image* image) {
-  return call([&] { return image->image.check(); });
+  return call([&] { return image->image.check(); }, image);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_image_region(const auxin_checkpoint_image* image,
@@ -184,22 +195,27 @@ enum auxin_checkpoint_status auxin_checkpoint_image_region(const auxin_checkpoin
     *bytes = region->bytes.data();
     *size_bytes = region->bytes.size();
     return Outcome::ok();
-  });
+  }, image);
 }
 
 uint64_t auxin_checkpoint_image_sequence(const auxin_checkpoint_image* image) {
+  if (!living_or_told(image, HandleKind::kImage, __func__)) return 0;
   return image->image.position().sequence;
 }
 
 uint64_t auxin_checkpoint_image_user_word(const auxin_checkpoint_image* image) {
+  if (!living_or_told(image, HandleKind::kImage, __func__)) return 0;
   return image->image.user_word();
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_image_message(const auxin_checkpoint_image* image,
                                                             auxin_checkpoint_message** message) {
-  return call([&] { return give(image->image.to_base(MessageOptions{}), message); });
+  return call([&] { return give(image->image.to_base(MessageOptions{}), message); }, image);
 }
 
-void auxin_checkpoint_image_destroy(auxin_checkpoint_image* image) { delete image; }
+void auxin_checkpoint_image_destroy(auxin_checkpoint_image* image) {
+  if (image != nullptr && !living_or_told(image, HandleKind::kImage, __func__)) return;
+  delete image;
+}
 
 }  // extern "C"

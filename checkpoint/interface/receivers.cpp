@@ -9,7 +9,7 @@
 
 using namespace auxin::checkpoint;
 
-struct auxin_checkpoint_receiver {
+struct auxin_checkpoint_receiver : Handle<HandleKind::kReceiver> {
   std::unique_ptr<MemoryStates> states;
   std::unique_ptr<Service> service;  // ends before its states
 };
@@ -47,7 +47,8 @@ Outcome open_receiver(const char* address, const struct auxin_checkpoint_receive
   auto made = std::make_unique<auxin_checkpoint_receiver>();
   made->states = std::make_unique<MemoryStates>(
       given.max_image_bytes != 0 ? given.max_image_bytes : how.max_message_bytes,
-      given.max_names != 0 ? given.max_names : kUsualNames, given.checked != 0);
+      given.max_names != 0 ? given.max_names : kUsualNames,
+      given.checked != 0 || detects(AUXIN_CHECKPOINT_DETECT_IMAGES));
   Expected<std::unique_ptr<Service>> service = Service::start(how, made->states.get());
   if (!service) return service.outcome();
   made->service = std::move(*service);
@@ -71,6 +72,7 @@ enum auxin_checkpoint_status auxin_checkpoint_receiver_open(
 }
 
 const char* auxin_checkpoint_receiver_address(const auxin_checkpoint_receiver* receiver) {
+  if (!living_or_told(receiver, HandleKind::kReceiver, __func__)) return nullptr;
   return receiver->service->address().c_str();
 }
 
@@ -89,9 +91,12 @@ enum auxin_checkpoint_status auxin_checkpoint_receiver_look(
     const auxin_checkpoint_image image(of);
     look(context, &image);
     return Outcome::ok();
-  });
+  }, receiver);
 }
 
-void auxin_checkpoint_receiver_close(auxin_checkpoint_receiver* receiver) { delete receiver; }
+void auxin_checkpoint_receiver_close(auxin_checkpoint_receiver* receiver) {
+  if (receiver != nullptr && !living_or_told(receiver, HandleKind::kReceiver, __func__)) return;
+  delete receiver;
+}
 
 }  // extern "C"

@@ -30,7 +30,7 @@ Outcome SavingState::create_arena(uint64_t id, uint64_t size_bytes,
     return outcome;
   }
   auto& kept = arenas_[id];
-  kept.reset(new auxin_checkpoint_arena{std::move(*made)});
+  kept.reset(new auxin_checkpoint_arena(std::move(*made)));
   *arena = kept.get();
   return Outcome::ok();
 }

@@ -18,7 +18,10 @@
 #include "checkpoint/state/arena.h"
 #include "checkpoint/state/named_state.h"
 
-struct auxin_checkpoint_arena {
+struct auxin_checkpoint_arena
+    : auxin::checkpoint::Handle<auxin::checkpoint::HandleKind::kArena> {
+  explicit auxin_checkpoint_arena(std::unique_ptr<auxin::checkpoint::Arena> of)
+      : arena(std::move(of)) {}
   std::unique_ptr<auxin::checkpoint::Arena> arena;
 };
 
@@ -85,6 +88,10 @@ class SavingState {
 
 }  // namespace auxin::checkpoint
 
-struct auxin_checkpoint_state {
+struct auxin_checkpoint_state
+    : auxin::checkpoint::Handle<auxin::checkpoint::HandleKind::kState> {
+  auxin_checkpoint_state(std::unique_ptr<auxin::checkpoint::NamedState> named, uint32_t rounds,
+                         uint32_t base_every)
+      : state(std::move(named), rounds, base_every) {}
   auxin::checkpoint::SavingState state;
 };

@@ -26,7 +26,7 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open(
     }
     Expected<std::unique_ptr<FileStore>> opened = FileStore::open(path, how);
     if (!opened) return opened.outcome();
-    *store = new auxin_checkpoint_store{std::move(*opened), how.max_image_bytes};
+    *store = new auxin_checkpoint_store(std::move(*opened), how.max_image_bytes);
     return Outcome::ok();
   });
 }
@@ -45,7 +45,7 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open_stable(
     Expected<std::unique_ptr<StableStore>> opened =
         StableStore::open(path, name, max_image_bytes);
     if (!opened) return opened.outcome();
-    *store = new auxin_checkpoint_store{std::move(*opened), max_image_bytes};
+    *store = new auxin_checkpoint_store(std::move(*opened), max_image_bytes);
     return Outcome::ok();
   });
 }
@@ -72,7 +72,7 @@ enum auxin_checkpoint_status auxin_checkpoint_store_open_remote(
     }
     Expected<std::unique_ptr<RemoteStore>> opened = RemoteStore::open(address, name, how);
     if (!opened) return opened.outcome();
-    *store = new auxin_checkpoint_store{std::move(*opened), how.max_image_bytes};
+    *store = new auxin_checkpoint_store(std::move(*opened), how.max_image_bytes);
     return Outcome::ok();
   });
 }
@@ -83,7 +83,7 @@ enum auxin_checkpoint_status auxin_checkpoint_store_put(auxin_checkpoint_store* 
     Outcome outcome = store->store->put(message->view);
     EventLog::tell_message(AUXIN_CHECKPOINT_EVENT_KEPT, message->view, outcome.status);
     return outcome;
-  });
+  }, store, message);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_store_read(auxin_checkpoint_store* store,
@@ -93,19 +93,23 @@ enum auxin_checkpoint_status auxin_checkpoint_store_read(auxin_checkpoint_store*
     Outcome outcome = store->store->read(&read->image);
     if (outcome) *image = read.release();
     return outcome;
-  });
+  }, store);
 }
 
 enum auxin_checkpoint_status auxin_checkpoint_store_compact(auxin_checkpoint_store* store) {
-  return call([&] { return store->store->compact(); });
+  return call([&] { return store->store->compact(); }, store);
 }
 
 void auxin_checkpoint_store_get_report(const auxin_checkpoint_store* store,
                                        struct auxin_checkpoint_store_report* report) {
+  if (!living_or_told(store, HandleKind::kStore, __func__)) return;
   const StoreReport of = store->store->report();
   *report = {of.base_sequence, of.sequence, of.messages, of.bytes, of.damage.size()};
 }
 
-void auxin_checkpoint_store_close(auxin_checkpoint_store* store) { delete store; }
+void auxin_checkpoint_store_close(auxin_checkpoint_store* store) {
+  if (store != nullptr && !living_or_told(store, HandleKind::kStore, __func__)) return;
+  delete store;
+}
 
 }  // extern "C"

@@ -83,6 +83,14 @@ void EventLog::tell(auxin_checkpoint_record record) {
   errno = error;
 }
 
+void EventLog::tell_detected(Status status, uint64_t value) {
+  auxin_checkpoint_record record{};
+  record.event = AUXIN_CHECKPOINT_EVENT_DETECTED;
+  record.status = static_cast<uint16_t>(status);
+  record.value = value;
+  tell(record);
+}
+
 void EventLog::tell_message(auxin_checkpoint_event event, const MessageView& message,
                             Status status) {
   if (!is_on()) return;

@@ -26,6 +26,8 @@ class EventLog {
 
   static bool is_on();
   static void tell(auxin_checkpoint_record record);
+  // An error that was looked for, and found; `value`: an address, or 0.
+  static void tell_detected(Status status, uint64_t value);
   static void tell_message(auxin_checkpoint_event event, const MessageView& message,
                            Status status = AUXIN_CHECKPOINT_OK);
 };

@@ -11,6 +11,10 @@
 
 namespace auxin::checkpoint {
 
+namespace injection {
+struct Tables;
+}
+
 class BlockDigests {
  public:
   static constexpr uint64_t kBlockBytes = 64 << 10;
@@ -23,6 +27,7 @@ class BlockDigests {
   bool are_right(std::span<const uint8_t> bytes, uint64_t offset, uint64_t length) const;
 
  private:
+  friend struct injection::Tables;  // turns bits in them
   std::vector<uint64_t> digests_;
 };
 

@@ -72,7 +72,27 @@ Outcome turned(uint64_t id) {
                  "region " + std::to_string(id) + " of the image has changed in memory");
 }
 
+Outcome tables_turned() {
+  return failure(AUXIN_CHECKPOINT_DAMAGED, "the tables of the image have changed in memory");
+}
+
 }  // namespace
+
+uint64_t Image::digest_of_tables() const {
+  uint64_t sum = 0;
+  const auto add = [&sum](uint64_t word) {
+    sum = ((sum << 23 | sum >> 41) ^ word) * 0x9e3779b97f4a7c15u + 1;
+  };
+  for (const uint64_t word : {position_.state, position_.sequence, user_word_, taken_at_ns_}) {
+    add(word);
+  }
+  for (const auto& [id, region] : regions_) {
+    add(id);
+    add(region.address);
+    add(region.bytes.size());
+  }
+  return sum;
+}
 
 void Image::set_checked(bool checked) {
   checked_ = checked;
@@ -81,10 +101,12 @@ void Image::set_checked(bool checked) {
     region.digests.resize(region.bytes.size());
     region.digests.note(region.bytes.view(), 0, region.bytes.size());
   }
+  tables_digest_ = digest_of_tables();
 }
 
 Outcome Image::check() const {
   if (!checked_) return Outcome::ok();
+  if (digest_of_tables() != tables_digest_) return tables_turned();
   for (const auto& [id, region] : regions_) {
     if (!region.digests.are_right(region.bytes.view(), 0, region.bytes.size())) return turned(id);
   }
@@ -134,6 +156,9 @@ void Image::note(const MessageView& message, const Change& change) {
 }
 
 Outcome Image::apply(const MessageView& message) {
+  if (checked_ && !message.is_base() && digest_of_tables() != tables_digest_) {
+    return tables_turned();
+  }
   if (Outcome outcome = judge_sequence(position_, message.header()); !outcome) return outcome;
   if (Outcome outcome = message.verify_contents(); !outcome) return outcome;
   Change change;
@@ -157,6 +182,7 @@ Outcome Image::apply(const MessageView& message) {
   position_ = {message.header().state, message.header().sequence};
   user_word_ = message.header().user_word;
   taken_at_ns_ = message.header().taken_at_ns;
+  if (checked_) tables_digest_ = digest_of_tables();
   return Outcome::ok();
 }
 

@@ -17,6 +17,10 @@
 
 namespace auxin::checkpoint {
 
+namespace injection {
+struct Tables;
+}
+
 class Image {
  public:
   struct Region {
@@ -32,8 +36,9 @@ class Image {
   // kMalformed (an increment of a region that is not there), kTooLarge, kNoMemory.
   Outcome apply(const MessageView& message);
 
-  // From now on the image knows its own bytes: what has turned in memory since is found before a
-  // message is laid over it, and before it is handed on. kDamaged then; a base replaces everything.
+  // From now on the image knows its own bytes and tables: what has turned in memory since is found
+  // before a message is laid over it, and before it is handed on. kDamaged then; a base replaces
+  // everything.
   void set_checked(bool checked);
   // All of it. kDamaged: it is checked, and is not what was applied.
   Outcome check() const;
@@ -49,13 +54,17 @@ class Image {
   const Region* region(uint64_t id) const;
 
  private:
+  friend struct injection::Tables;  // turns bits in them
   struct Change;
   Outcome prepare(const MessageView& message, Change* change) const;
   Outcome check_touched(const MessageView& message) const;
   void note(const MessageView& message, const Change& change);
+  // Of all but the regions' bytes, of which their own digests tell.
+  uint64_t digest_of_tables() const;
 
   uint64_t max_bytes_;
   bool checked_ = false;
+  uint64_t tables_digest_ = 0;  // of a checked image
   ChainPosition position_;
   uint64_t user_word_ = 0, taken_at_ns_ = 0;
   std::map<uint64_t, Region> regions_;

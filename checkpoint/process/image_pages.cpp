@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checkpoint/process/address_space.h"
+#include "checkpoint/process/uninherited_ranges.h"
 #include "libmeta_os/private_memory.h"
 #include "libmeta_os/raw_syscall.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr uint32_t kMaxSpans = kMaxImageRegions;
 constexpr uint32_t kMaxFound = kMaxImageRuns;
 constexpr uint64_t kStagingSizeBytes = uint64_t{4} << 30;
+constexpr const char* kNoMemory = "no memory for the image's tables";
 
 template <typename T>
 bool map_scratch(T** memory, uint64_t size_bytes, ImageTables* tables) {
@@ -26,26 +28,32 @@ bool map_scratch(T** memory, uint64_t size_bytes, ImageTables* tables) {
 
 }  // namespace
 
-bool ImagePages::prepare(ImageTables* tables, TrackingMethod method) {
-  if (spans_ != nullptr) return true;
+const char* ImagePages::prepare(ImageTables* tables, TrackingMethod method) {
+  if (spans_ != nullptr) return choice_.available ? nullptr : choice_.reason;
   if (!map_scratch(&found_, kMaxFound * sizeof(Span), tables) ||
       !map_scratch(&staged_, kMaxFound * sizeof(Staged), tables) ||
       !map_scratch(&staging_, kStagingSizeBytes, tables))
-    return false;
+    return kNoMemory;
   // As the tracker's own ranges, part of the image: in a restored process both still agree.
   spans_ = static_cast<Span*>(os::map_private(2 * kMaxSpans * sizeof(Span)));
-  if (spans_ == nullptr) return false;
-  TrackerOptions options;
-  options.method = method;
-  options.adaptive = false;
-  options.max_ranges = kMaxSpans;
-  tracks_ = tracker_.open(options) == TrackingStatus::kOk &&
-            tracker_.method() == TrackingMethod::kWpAsync;
-  return true;
+  if (spans_ == nullptr) return kNoMemory;
+  choice_ = method == TrackingMethod::kFault
+                ? MethodChoice{method, "method fault is not for whole processes: system calls that "
+                                       "write to protected memory would fail", false}
+                : choose_method(method);
+  if (choice_.available && tracks()) {
+    TrackerOptions options;
+    options.method = choice_.method;
+    options.adaptive = false;
+    options.max_ranges = kMaxSpans;
+    if (tracker_.open(options) != TrackingStatus::kOk)
+      choice_ = {choice_.method, tracker_.reason(), false};
+  }
+  return choice_.available ? nullptr : choice_.reason;
 }
 
 bool ImagePages::owns(int fd) const {
-  return tracks_ &&
+  return tracks() &&
          (fd == tracker_.userfault_descriptor() || fd == tracker_.pagemap_descriptor());
 }
 
@@ -218,6 +226,51 @@ long ImagePages::copy_staged(ImageTables& tables, SegmentFile& file) {
 long ImagePages::copy_all(ImageTables& tables, SegmentFile& file) {
   if (const long error = note_own_pages(tables); error != 0) return error;
   return copy_found(tables, file);
+}
+
+// Copies what lies in [begin, end) now, and takes it out of the runs.
+long ImagePages::copy_out(uint64_t begin, uint64_t end, ImageTables& tables, SegmentFile& file) {
+  const uint32_t count = found_count_;
+  for (uint32_t i = 0; i < count; ++i) {
+    Span& run = found_[i];
+    const uint64_t from = run.begin > begin ? run.begin : begin;
+    const uint64_t to = run.end < end ? run.end : end;
+    if (from >= to) continue;
+    if (const long error = file.put_pages(tables, from, (to - from) / kPageSizeBytes); error != 0)
+      return error;
+    if (to < run.end) {
+      if (found_count_ == kMaxFound) return -E2BIG;
+      found_[found_count_++] = {to, run.end};
+    }
+    run.end = from;
+  }
+  return 0;
+}
+
+long ImagePages::note_for_child(ImageTables& tables, SegmentFile& file) {
+  struct Context {
+    ImagePages* self;
+    ImageTables& tables;
+    SegmentFile& file;
+    long error;
+  } context{this, tables, file, note_own_pages(tables)};
+  if (context.error != 0) return context.error;
+  const bool read = for_each_uninherited_range(
+      [](uint64_t begin, uint64_t end, void* to) {
+        auto& all = *static_cast<Context*>(to);
+        if (all.error == 0) all.error = all.self->copy_out(begin, end, all.tables, all.file);
+      },
+      &context);
+  return read ? context.error : -EIO;
+}
+
+long ImagePages::copy_in_child(ImageTables& tables, SegmentFile& file) {
+  uint64_t expected_bytes = file.size_bytes();
+  for (uint32_t i = 0; i < found_count_; ++i) expected_bytes += found_[i].end - found_[i].begin;
+  const long error = copy_found(tables, file);
+  if (error != 0) return error;
+  // A page that the child has not got would be a hole in the image.
+  return file.size_bytes() == expected_bytes ? 0 : -EFAULT;
 }
 
 }  // namespace auxin::checkpoint

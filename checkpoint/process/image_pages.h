@@ -7,7 +7,8 @@
 //   both    rounds of "what changed meanwhile", copied while threads run, until it is little
 //           stop: the rest, into memory ─▶ threads run, and it goes into the file
 //
-// Where the kernel can't tell what changed while nobody looks, everything is copied in the stop.
+// Where the kernel can't tell what changed while nobody looks, a forked child holds all of it and
+// writes it (forked_writer.h); or everything is copied in the stop. Each segment is a base then.
 //
 // Raw system calls; the staging memory is a mapping without contents in images.
 #pragma once
@@ -22,9 +23,12 @@ namespace auxin::checkpoint {
 
 class ImagePages {
  public:
-  // Maps what it needs; `method` as it was asked for. False: no memory. Before threads are stopped.
-  bool prepare(ImageTables* tables, TrackingMethod method);
-  bool tracks() const { return tracks_; }
+  // Maps what it needs; `method` as it was asked for. Null: good; else why the method can't be had:
+  // no other is taken in its place. Before threads are stopped; what it said first, it says again.
+  const char* prepare(ImageTables* tables, TrackingMethod method);
+  bool tracks() const { return choice_.method == TrackingMethod::kWpAsync; }
+  bool forks() const { return choice_.method == TrackingMethod::kFork; }
+  TrackingMethod method() const { return choice_.method; }
   // Descriptors that are ours, and no part of the image.
   bool owns(int fd) const;
 
@@ -36,6 +40,9 @@ class ImagePages {
   long copy_staged(ImageTables& tables, SegmentFile& file);  // threads run
   // Without tracking: all pages there are, straight into the file.
   long copy_all(ImageTables& tables, SegmentFile& file);     // threads stopped
+  // With a forked child: what it will not have is copied, the rest is noted; and in the child.
+  long note_for_child(ImageTables& tables, SegmentFile& file);   // threads stopped
+  long copy_in_child(ImageTables& tables, SegmentFile& file);
 
  private:
   struct Span { uint64_t begin, end; };
@@ -43,9 +50,10 @@ class ImagePages {
 
   long follow(const ImageTables& tables);
   long note_own_pages(const ImageTables& tables);
+  long copy_out(uint64_t begin, uint64_t end, ImageTables& tables, SegmentFile& file);
 
   PageTracker tracker_;
-  bool tracks_ = false;
+  MethodChoice choice_{TrackingMethod::kFull, nullptr, false};
   Span* spans_ = nullptr;        // [2][kMaxSpans]: what is tracked, and what is to be
   uint32_t span_count_ = 0;
   uint32_t current_ = 0;         // which half is tracked

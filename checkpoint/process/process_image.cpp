@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "checkpoint/process/digest.h"
+#include "checkpoint/process/forked_writer.h"
 #include "checkpoint/process/image_pages.h"
 #include "checkpoint/process/image_tables.h"
 #include "checkpoint/process/kernel_state.h"
@@ -42,6 +43,7 @@ constinit ImageTables tables{};
 constinit SegmentFile file{};
 constinit SegmentHeader header{};
 constinit ImagePages pages{};
+constinit ForkedWriter child{};
 
 // The image whose next segment would be a delta.
 struct Chain {
@@ -146,6 +148,10 @@ const char* describe() {
 }
 
 void write_failed(SaveResult* result, const char* path, long error) {
+  if (error == ForkedWriter::kKilled) {
+    say(result, SaveOutcome::kFailed, "%s", "the child that held the image was killed");
+    return;
+  }
   snprintf(result->message, sizeof result->message, "%.300s can't be written: %s", path,
            strerrordesc_np(static_cast<int>(-error)));
   result->outcome = SaveOutcome::kFailed;
@@ -188,6 +194,18 @@ bool begin_base(const SaveOptions& options, SaveResult* result) {
   return problem == nullptr && error == 0;
 }
 
+// A child that holds the memory of now writes the segment; it gets its name by finish().
+long begin_child() {
+  if (const long error = pages.note_for_child(tables, file); error != 0) return error;
+  return child.start(
+      [](void*) {
+        long error = file.read_own_memory();
+        if (error == 0) error = pages.copy_in_child(tables, file);
+        return error == 0 ? file.seal(header, tables) : error;
+      },
+      nullptr, file.descriptor());
+}
+
 bool owns_files() { return kept.hooks.owns_files != nullptr && kept.hooks.owns_files(); }
 
 [[gnu::noinline]] void save_stopped(const SaveOptions& options, SaveResult* result) {
@@ -195,7 +213,9 @@ bool owns_files() { return kept.hooks.owns_files != nullptr && kept.hooks.owns_f
     say(result, SaveOutcome::kRefused, "%s", problem);
     return;
   }
-  const long error = pages.tracks() ? pages.stage_rest(tables) : pages.copy_all(tables, file);
+  const long error = pages.tracks()  ? pages.stage_rest(tables)
+                     : pages.forks() ? begin_child()
+                                     : pages.copy_all(tables, file);
   if (error != 0) write_failed(result, options.path, error);
   else result->outcome = SaveOutcome::kSaved;
 }
@@ -205,8 +225,15 @@ void finish(const SaveOptions& options, SaveResult* result) {
   const bool saved = result->outcome == SaveOutcome::kSaved;
   long error = kept.descriptors.copy_files(saved ? kept.path : nullptr);
   if (saved && error == 0 && pages.tracks()) error = pages.copy_staged(tables, file);
-  if (result->outcome == SaveOutcome::kSaved && error == 0) {
-    error = file.commit(header, tables, options.sync);
+  if (child.runs()) {
+    if (error != 0) child.kill_and_wait();
+    else error = child.wait();
+    if (error == 0) error = file.take_sealed(header.image_id, header.sequence);
+  } else if (saved && error == 0) {
+    error = file.seal(header, tables);
+  }
+  if (saved && error == 0) {
+    error = file.publish(options.sync);
     result->size_bytes = file.size_bytes();
     result->sequence = header.sequence;
   } else {
@@ -268,11 +295,15 @@ SaveResult save_process(const SaveOptions& options) {
   static SaveResult result;   // not on the stack: valid on both returns
   static uint64_t mask;
   result = SaveResult{};
-  if (!tables.prepare() || !file.prepare(&tables) || !pages.prepare(&tables, options.method) ||
-      !kept.descriptors.prepare()) {
+  if (!tables.prepare() || !file.prepare(&tables) || !kept.descriptors.prepare()) {
     say(&result, SaveOutcome::kFailed, "%s", "no memory for the image's tables");
     return result;
   }
+  if (const char* problem = pages.prepare(&tables, options.method)) {
+    say(&result, SaveOutcome::kRefused, "%s", problem);
+    return result;
+  }
+  result.method = pages.method();
   const uint64_t all = ~0ull;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
               reinterpret_cast<long>(&mask), 8);

@@ -44,7 +44,9 @@ struct SaveOptions {
   AtStop (*stopped)(uint64_t* log_position, const char** reason) = nullptr;
   uint64_t patience_ns = 2'000'000'000;  // for threads to stop
   bool base = true;                    // false: what changed since the last one, which there is
-  TrackingMethod method = TrackingMethod::kAutomatic;  // of the process's first save; then it stays
+  // Of the process's first save; then it stays. kAutomatic: kWpAsync where the kernel has it, else
+  // kFork. kFork and kFull make bases only. kFault is refused, as is what the kernel has not.
+  TrackingMethod method = TrackingMethod::kAutomatic;
   bool sync = true;                    // on the disk before save_process returns
 };
 
@@ -55,6 +57,7 @@ struct SaveResult {
   uint64_t size_bytes = 0;
   uint64_t sequence = 0;               // of the segment in its image; 0: a base
   uint32_t thread_count = 0;
+  TrackingMethod method = TrackingMethod::kAutomatic;  // that was taken
 };
 
 // Blocks until the image is complete. The process's other threads stand still for pause_ns.

@@ -44,9 +44,13 @@ long SegmentFile::create(const char* path) {
   size_bytes_ = 0;
   XXH3_64bits_reset(static_cast<XXH3_state_t*>(digest_state_));
   const long fd = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>(new_path_),
-                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+                              O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return fd;
   fd_ = static_cast<int>(fd);
+  return read_own_memory();
+}
+
+long SegmentFile::read_own_memory() {
   const long memory = raw_syscall(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/proc/self/mem"),
                                   O_RDONLY | O_CLOEXEC);
   memory_fd_ = static_cast<int>(memory);
@@ -91,7 +95,7 @@ long SegmentFile::put_pages(ImageTables& tables, uint64_t address, uint64_t page
   return 0;
 }
 
-long SegmentFile::commit(SegmentHeader& header, const ImageTables& tables, bool sync) {
+long SegmentFile::seal(SegmentHeader& header, const ImageTables& tables) {
   auto* state = static_cast<XXH3_state_t*>(digest_state_);
   CommitRecord record{};
   memcpy(record.magic, kCommitMagic, sizeof record.magic);
@@ -119,7 +123,26 @@ long SegmentFile::commit(SegmentHeader& header, const ImageTables& tables, bool 
   record.digest = XXH3_64bits(&record, offsetof(CommitRecord, digest));
   digest_ = record.digest;
   if (result == 0) result = put(&record, sizeof record);
-  if (result == 0) result = rename_and_sync(sync);
+  return result;
+}
+
+long SegmentFile::take_sealed(uint64_t image_id, uint64_t sequence) {
+  const long end = raw_syscall(SYS_lseek, fd_, 0, 2 /* SEEK_END */);
+  CommitRecord record{};
+  if (end < static_cast<long>(sizeof record) ||
+      raw_syscall(SYS_pread64, fd_, reinterpret_cast<long>(&record), sizeof record,
+                  end - static_cast<long>(sizeof record)) != sizeof record ||
+      memcmp(record.magic, kCommitMagic, sizeof record.magic) != 0 ||
+      record.image_id != image_id || record.sequence != sequence ||
+      record.digest != XXH3_64bits(&record, offsetof(CommitRecord, digest)))
+    return -EBADMSG;
+  size_bytes_ = static_cast<uint64_t>(end);
+  digest_ = record.digest;
+  return 0;
+}
+
+long SegmentFile::publish(bool sync) {
+  const long result = rename_and_sync(sync);
   if (result != 0) abandon();
   return result;
 }

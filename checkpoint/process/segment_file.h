@@ -29,11 +29,18 @@ class SegmentFile {
   // changed tells it again. Notes the runs in `tables`.
   long put_pages(ImageTables& tables, uint64_t address, uint64_t page_count,
                  const void* contents = nullptr);
-  // The tables, with the header's offsets and counts set here, and the commit record; then the file
-  // gets its name. `sync`: all of it is on the disk before this returns.
-  long commit(SegmentHeader& header, const ImageTables& tables, bool sync);
+  // The tables, with the header's offsets and counts set here, and the commit record.
+  long seal(SegmentHeader& header, const ImageTables& tables);
+  // A sealed file gets its name. `sync`: all of it is on the disk before this returns.
+  long publish(bool sync);
   void abandon();
 
+  // In a forked child, which holds this object and its memory: reads that from now on.
+  long read_own_memory();
+  // In its parent, after the child has sealed the file. -EBADMSG: it has not.
+  long take_sealed(uint64_t image_id, uint64_t sequence);
+
+  int descriptor() const { return fd_; }
   bool owns(int fd) const { return fd == fd_ || fd == memory_fd_; }
   uint64_t size_bytes() const { return size_bytes_; }
   uint64_t digest() const { return digest_; }  // of the commit record, for the next in the chain

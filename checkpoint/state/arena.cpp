@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include "checkpoint/detection/detection.h"
+#include "checkpoint/detection/guarded_memory.h"
 #include "stmemu/check.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -42,8 +44,8 @@ struct alignas(16) Arena::Block {
   uint64_t next_free;  // offset
 };
 
-Arena::Arena(void* memory, uint64_t size_bytes)
-    : header_(static_cast<Header*>(memory)), size_bytes_(size_bytes) {
+Arena::Arena(void* memory, uint64_t size_bytes, bool guarded)
+    : header_(static_cast<Header*>(memory)), size_bytes_(size_bytes), guarded_(guarded) {
   static_assert(sizeof(Block) == 16 && sizeof(Header) % 16 == 0);
   header_->magic = kArenaMagic;
   header_->size_bytes = size_bytes;
@@ -57,6 +59,11 @@ Expected<std::unique_ptr<Arena>> Arena::create(uint64_t id, uint64_t size_bytes)
   }
   [[maybe_unused]] void* const place =
       reinterpret_cast<void*>(kPlaces + id % kPlaceCount * kPlaceBytes);
+  if (detects(AUXIN_CHECKPOINT_DETECT_OVERRUNS)) {
+    if (void* guarded = map_guarded(size_bytes, false, "an arena", place)) {
+      return std::unique_ptr<Arena>(new Arena(guarded, size_bytes, true));
+    }
+  }
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   void* memory = MAP_FAILED;
 #ifndef __SANITIZE_THREAD__  // which allows memory in places of its own choice only
@@ -69,10 +76,16 @@ Expected<std::unique_ptr<Arena>> Arena::create(uint64_t id, uint64_t size_bytes)
     return failure(AUXIN_CHECKPOINT_NO_MEMORY,
                    "no memory for an arena of " + std::to_string(size_bytes) + " bytes");
   }
-  return std::unique_ptr<Arena>(new Arena(memory, size_bytes));
+  return std::unique_ptr<Arena>(new Arena(memory, size_bytes, false));
 }
 
-Arena::~Arena() { munmap(header_, size_bytes_); }
+Arena::~Arena() {
+  if (guarded_) {
+    unmap_guarded(header_, size_bytes_);
+  } else {
+    munmap(header_, size_bytes_);
+  }
+}
 
 Arena::Block* Arena::block_at(uint64_t offset) const {
   CHECK(header_->magic == kArenaMagic && header_->size_bytes == size_bytes_,

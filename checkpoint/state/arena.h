@@ -44,12 +44,13 @@ class Arena {
  private:
   struct Header;
   struct Block;
-  Arena(void* memory, uint64_t size_bytes);
+  Arena(void* memory, uint64_t size_bytes, bool guarded);
   Block* block_at(uint64_t offset) const;
   uint64_t offset_of(const void* pointer) const;
 
   Header* header_;
   const uint64_t size_bytes_;
+  const bool guarded_;  // between pages that nobody may touch
 };
 
 }  // namespace auxin::checkpoint

@@ -9,8 +9,10 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
+#include "checkpoint/detection/memory_access.h"
 #include "checkpoint/state/named_state.h"
 #include "stmemu/check.h"
 
@@ -23,7 +25,20 @@ uint64_t now_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-void copy_pages(const NamedRegion& region, uint64_t first, uint64_t count, char* to) {
+}  // namespace
+
+// False: some of it can't be read, and the capture will say so.
+bool NamedState::copy_pages(const NamedRegion& region, uint64_t first, uint64_t count, char* to) {
+  if (options_.read_carefully) {
+    const uint64_t page = region.first_page() + first * kPageBytes;
+    const uint64_t begin = std::max(page, region.address);
+    const uint64_t end = std::min(page + count * kPageBytes, region.end());
+    if (begin != page) std::memset(to, 0, begin - page);
+    std::memset(to + (end - page), 0, page + count * kPageBytes - end);
+    if (read_memory(to + (begin - page), begin, end - begin)) return true;
+    unreadable_ = begin;
+    return false;
+  }
   alignas(64) char scratch[kPageBytes];
   if (!region.has_all_of(first)) {
     std::memcpy(to, region.page_contents(first, scratch), kPageBytes);
@@ -36,9 +51,8 @@ void copy_pages(const NamedRegion& region, uint64_t first, uint64_t count, char*
   }
   std::memcpy(to, reinterpret_cast<const char*>(region.first_page() + first * kPageBytes),
               count * kPageBytes);
+  return true;
 }
-
-}  // namespace
 
 void NamedState::stage(const PageRun& run) {
   while (cursor_ < by_address_.size() && by_address_[cursor_]->page_end() <= run.begin) ++cursor_;
@@ -83,7 +97,7 @@ void NamedState::stage_pages(NamedRegion& region, uint64_t first, uint64_t count
       const Slot slot = staging_.take(alike);
       for (uint64_t k = 0; k < alike; ++k) slots[i + k] = slot + static_cast<Slot>(k);
     }
-    copy_pages(region, first + i, alike, staging_.at(slots[i]));
+    if (!copy_pages(region, first + i, alike, staging_.at(slots[i]))) return;
     i += alike;
   }
 }
@@ -108,7 +122,8 @@ void NamedState::note_digests() {
   alignas(64) char scratch[kPageBytes];
   for (const auto& [id, region] : regions_) {
     for (uint64_t page = 0; page < region->page_count(); ++page) {
-      page_differs(*region, page, region->page_contents(page, scratch));
+      const char* from = region->page_contents(page, scratch, options_.read_carefully);
+      if (from != nullptr) page_differs(*region, page, from);
     }
   }
 }
@@ -117,7 +132,17 @@ void NamedState::forget_digests() {
   for (const auto& [id, region] : regions_) region->digests.set_zeros();
 }
 
+Outcome NamedState::unreadable(uint64_t address) {
+  char text[120];
+  std::snprintf(text, sizeof text, "memory of the state can't be read or written, from %#llx on",
+                static_cast<unsigned long long>(address));
+  return failure(AUXIN_CHECKPOINT_MEMORY, text);
+}
+
 Outcome NamedState::capture(CaptureKind kind, uint32_t rounds) {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
+  unreadable_ = 0;
   if (Outcome outcome = refuse_if_busy(); !outcome) return outcome;
   const bool base = kind == CaptureKind::kBase || position_.sequence == 0;
   CaptureReport& report = statistics_.last;
@@ -133,8 +158,10 @@ Outcome NamedState::capture(CaptureKind kind, uint32_t rounds) {
   if (options_.pause != nullptr) options_.pause(options_.pause_context);
   const uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
   look_and_stage();
-  report.object_bytes = objects_.collect();
-  const int error = forks() ? child_.start(tasks_.data(), task_count_, staging_) : 0;
+  const bool carefully = options_.read_carefully;
+  report.object_bytes = objects_.collect(carefully ? &unreadable_ : nullptr);
+  const bool to_fork = forks() && unreadable_ == 0;
+  const int error = to_fork ? child_.start(tasks_.data(), task_count_, staging_, carefully) : 0;
   report.pause_ns = now_ns(CLOCK_MONOTONIC) - began_ns;
   if (options_.resume != nullptr) options_.resume(options_.pause_context);
 
@@ -142,6 +169,10 @@ Outcome NamedState::capture(CaptureKind kind, uint32_t rounds) {
   if (error != 0) {
     return failure(AUXIN_CHECKPOINT_NO_MEMORY,
                    std::string("no child can be forked: ") + std::strerror(error));
+  }
+  if (unreadable_ != 0) {
+    tracker_.begin_anew();  // what was told and not copied is told again
+    return unreadable(unreadable_);
   }
   report.base = whole_;
   report.staged_pages = staging_.used();
@@ -165,6 +196,7 @@ void NamedState::note_reason() {
 }
 
 void NamedState::abandon() {
+  const Call call(*this);
   if (!captured_) return;
   captured_ = false;
   if (!child_.running()) return;
@@ -175,6 +207,8 @@ void NamedState::abandon() {
 }
 
 Expected<ByteBuffer> NamedState::message() {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
   if (!captured_) return failure(AUXIN_CHECKPOINT_WRONG_CALL, "there is no capture");
   captured_ = false;
   if (forks()) {
@@ -182,6 +216,7 @@ Expected<ByteBuffer> NamedState::message() {
     if (!child_.wait(&used)) {
       forget_digests();
       clear_staged();
+      if (child_.unreadable() != 0) return unreadable(child_.unreadable());
       return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT, "the child that held the image was killed");
     }
     staging_.set_used(used);

@@ -18,18 +18,18 @@ bool page_differs(NamedRegion& region, uint64_t index, const void* page) {
   return true;
 }
 
-int ImageChild::start(const Task* tasks, uint64_t count, Staging& staging) {
-  shared_[0] = Shared{staging.used(), 0};
+int ImageChild::start(const Task* tasks, uint64_t count, Staging& staging, bool carefully) {
+  shared_[0] = Shared{staging.used(), 0, 0};
   digest_of_zeros();  // made before the fork: its first use takes a lock
   // No signal when it ends: SIGCHLD is the application's.
   const long process = os::raw_syscall(SYS_clone, 0);
-  if (process == 0) run(tasks, count, staging);
+  if (process == 0) run(tasks, count, staging, carefully);
   if (process < 0) return static_cast<int>(-process);
   process_ = process;
   return 0;
 }
 
-void ImageChild::run(const Task* tasks, uint64_t count, Staging& staging) {
+void ImageChild::run(const Task* tasks, uint64_t count, Staging& staging, bool carefully) {
   // If the parent dies, its locks and connections must end with it, not with this child.
   os::raw_syscall(SYS_close_range, 0, static_cast<long>(UINT32_MAX), 0);
   alignas(64) char scratch[kPageBytes];
@@ -38,7 +38,11 @@ void ImageChild::run(const Task* tasks, uint64_t count, Staging& staging) {
     NamedRegion& region = *task.region;
     for (uint64_t page = task.first; page < task.first + task.count; ++page) {
       const char* from =
-          task.kind == RunKind::kChanged ? region.page_contents(page, scratch) : nullptr;
+          task.kind == RunKind::kChanged ? region.page_contents(page, scratch, carefully) : nullptr;
+      if (from == nullptr && task.kind == RunKind::kChanged) {
+        shared_[0].unreadable = region.first_page() + page * kPageBytes;
+        for (;;) os::raw_syscall(SYS_exit_group, 0);
+      }
       if (!page_differs(region, page, from)) continue;
       Slot& slot = region.slots[page];
       if (from == nullptr) {

@@ -33,18 +33,21 @@ class ImageChild {
 
   [[nodiscard]] bool open() { return shared_.resize(1, true); }
   // Forks. 0, or an errno. `staging`, slots and digests are shared memory.
-  int start(const Task* tasks, uint64_t count, Staging& staging);
+  // `carefully`: memory that can't be read ends the child's work, and unreadable() says where.
+  int start(const Task* tasks, uint64_t count, Staging& staging, bool carefully = false);
   bool running() const { return process_ > 0; }
   // Waits until it has done all. False: it died before. *used: how many slots are taken.
   bool wait(uint64_t* used);
+  uint64_t unreadable() const { return shared_[0].unreadable; }  // an address; 0: all was read
   void kill_and_wait();
 
  private:
   struct Shared {
     uint64_t used;
     uint32_t done;
+    uint64_t unreadable;
   };
-  [[noreturn]] void run(const Task* tasks, uint64_t count, Staging& staging);
+  [[noreturn]] void run(const Task* tasks, uint64_t count, Staging& staging, bool carefully);
 
   MappedArray<Shared> shared_;
   long process_ = 0;

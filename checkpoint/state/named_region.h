@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "checkpoint/detection/memory_access.h"
 #include "checkpoint/state/mapped_array.h"
 #include "checkpoint/state/staging.h"
 #include "checkpoint/tracking/page_run.h"
@@ -38,12 +39,14 @@ struct NamedRegion {
     return page >= address && page + kPageBytes <= end();
   }
   // The page, with zeros for a neighbour's bytes: in its place, or else in `scratch`, a page.
-  const char* page_contents(uint64_t index, char* scratch) const {
+  // `carefully`: always there, and null if its memory can't be read.
+  const char* page_contents(uint64_t index, char* scratch, bool carefully = false) const {
     const uint64_t page = first_page() + index * kPageBytes;
-    if (has_all_of(index)) return reinterpret_cast<const char*>(page);
+    if (!carefully && has_all_of(index)) return reinterpret_cast<const char*>(page);
     const uint64_t from = page > address ? page : address;
     const uint64_t to = page + kPageBytes < end() ? page + kPageBytes : end();
     std::memset(scratch, 0, kPageBytes);
+    if (carefully) return read_memory(scratch + (from - page), from, to - from) ? scratch : nullptr;
     std::memcpy(scratch + (from - page), reinterpret_cast<const char*>(from), to - from);
     return scratch;
   }

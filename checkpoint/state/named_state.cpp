@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "checkpoint/detection/memory_access.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -57,6 +58,7 @@ Outcome NamedState::open() {
   while (position_.state == 0) {
     if (getrandom(&position_.state, sizeof(position_.state), 0) < 0) position_.state = 1;
   }
+  tables_digest_ = digest_of_tables();
   return Outcome::ok();
 }
 
@@ -128,6 +130,8 @@ bool NamedState::make_room() {
 }
 
 Outcome NamedState::add_range(uint64_t id, void* address, uint64_t size_bytes) {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
   if (Outcome outcome = refuse_if_busy(); !outcome) return outcome;
   if (regions_.count(id) != 0 || object_of_id_.count(id) != 0) {
     return failure(AUXIN_CHECKPOINT_OVERLAP,
@@ -154,6 +158,8 @@ Outcome NamedState::add_range(uint64_t id, void* address, uint64_t size_bytes) {
 }
 
 Outcome NamedState::add_object(uint64_t id, void* object, uint64_t size_bytes, uint8_t** mark) {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
   if (Outcome outcome = refuse_if_busy(); !outcome) return outcome;
   if (regions_.count(id) != 0 || object_of_id_.count(id) != 0) {
     return failure(AUXIN_CHECKPOINT_OVERLAP,
@@ -170,6 +176,8 @@ Outcome NamedState::add_object(uint64_t id, void* object, uint64_t size_bytes, u
 }
 
 Outcome NamedState::remove(uint64_t id) {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
   if (Outcome outcome = refuse_if_busy(); !outcome) return outcome;
   if (const auto object = object_of_id_.find(id); object != object_of_id_.end()) {
     if (objects_[object->second].announced) removed_.insert(id);
@@ -189,6 +197,8 @@ Outcome NamedState::remove(uint64_t id) {
 // What stays where it was keeps its pages; the last page of before is told again, for more or less
 // of it belongs to the region now.
 Outcome NamedState::resize(uint64_t id, void* address, uint64_t size_bytes) {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
   if (Outcome outcome = refuse_if_busy(); !outcome) return outcome;
   const auto found = regions_.find(id);
   if (found == regions_.end()) return unknown(id);
@@ -221,7 +231,37 @@ Outcome NamedState::resize(uint64_t id, void* address, uint64_t size_bytes) {
   return Outcome::ok();
 }
 
+// Carefully: it is looked first whether all of it is there, so that nothing is written by halves.
+Outcome NamedState::write_regions(const Image& image) {
+  struct Part {
+    uint64_t id, address, size_bytes;
+  };
+  std::vector<Part> parts;
+  for (const auto& [id, region] : regions_) {
+    parts.push_back({id, region->address, region->size_bytes});
+  }
+  for (const auto& [id, index] : object_of_id_) {
+    parts.push_back({id, objects_[index].address, objects_[index].size_bytes});
+  }
+  for (const Part& part : parts) {
+    if (options_.read_carefully && !can_read(part.address, part.size_bytes)) {
+      return unreadable(part.address);
+    }
+  }
+  for (const Part& part : parts) {
+    const uint8_t* bytes = image.region(part.id)->bytes.data();
+    if (!options_.read_carefully) {
+      std::memcpy(reinterpret_cast<void*>(part.address), bytes, part.size_bytes);
+    } else if (!write_memory(part.address, bytes, part.size_bytes)) {
+      return unreadable(part.address);
+    }
+  }
+  return Outcome::ok();
+}
+
 Outcome NamedState::restore(const Image& image) {
+  const Call call(*this);
+  if (!call.outcome) return call.outcome;
   if (Outcome outcome = refuse_if_busy(); !outcome) return outcome;
   if (image.position().sequence == 0) return failure(AUXIN_CHECKPOINT_EMPTY, "an empty image");
   const auto fits = [&](uint64_t id, uint64_t size_bytes) -> Outcome {
@@ -244,17 +284,12 @@ Outcome NamedState::restore(const Image& image) {
   for (const auto& [id, region] : image.regions()) {
     if (regions_.count(id) == 0 && object_of_id_.count(id) == 0) return unknown(id);
   }
+  if (Outcome outcome = write_regions(image); !outcome) return outcome;
   for (const auto& [id, region] : regions_) {
-    std::memcpy(reinterpret_cast<void*>(region->address), image.region(id)->bytes.data(),
-                region->size_bytes);
     region->announced = true;
     region->announced_bytes = region->size_bytes;
   }
-  for (const auto& [id, index] : object_of_id_) {
-    std::memcpy(reinterpret_cast<void*>(objects_[index].address),
-                image.region(id)->bytes.data(), objects_[index].size_bytes);
-    objects_[index].announced = true;
-  }
+  for (const auto& [id, index] : object_of_id_) objects_[index].announced = true;
   position_ = image.position();
   user_word_ = image.user_word();
   removed_.clear();

@@ -32,11 +32,19 @@
 
 namespace auxin::checkpoint {
 
+namespace injection {
+struct Tables;
+}
+
 struct StateOptions {
   // kAutomatic: what AUXIN_CHECKPOINT_METHOD says, else the best.
   TrackingMethod method = TrackingMethod::kAutomatic;
   bool adaptive = true;
   MessageOptions message;
+  // Bits that turn in the tables are found by the next call: kDamaged, from then on.
+  bool check_tables = false;
+  // Memory that can't be read is kMemory, and not a signal.
+  bool read_carefully = false;
   // Called around the pause: nothing may store into the state in between. May be null. In
   // between nothing is allocated and no lock is taken, so threads may be stopped anywhere.
   void (*pause)(void* context) = nullptr;
@@ -62,7 +70,8 @@ class NamedState {
   // The range has another size now, or is elsewhere: then it is told whole.
   Outcome resize(uint64_t id, void* address, uint64_t size_bytes);
 
-  // The first one is a base, whatever `kind` says. kBusy.
+  // The first one is a base, whatever `kind` says. kBusy. kMemory: the last message stays valid,
+  // and what changed since then is in the next capture that succeeds.
   Outcome capture(CaptureKind kind, uint32_t rounds = 0);
   // Of the capture; waits for the child that holds it. kWrongCall (no capture), kNoMemory,
   // kInputOutput (the child was killed): the capture is let go of, what it staged stays.
@@ -74,7 +83,13 @@ class NamedState {
   // Increments then follow it. kUnknown, kSize, kBusy, kEmpty.
   Outcome restore(const Image& image);
 
-  void set_user_word(uint64_t word) { user_word_ = word; }
+  // kDamaged, if tables are checked; else kOk.
+  Outcome check_tables() const;
+
+  void set_user_word(uint64_t word) {
+    const Call call(*this);
+    user_word_ = word;
+  }
   uint64_t user_word() const { return user_word_; }
   const ChainPosition& position() const { return position_; }
   uint64_t named_bytes() const;
@@ -82,6 +97,15 @@ class NamedState {
   const StateStatistics& statistics() const { return statistics_; }
 
  private:
+  friend struct injection::Tables;  // turns bits in them
+  // One call of the above, from beginning to end: the tables are compared, and noted again.
+  struct Call {
+    explicit Call(NamedState& state);
+    ~Call();
+    Outcome outcome;
+    NamedState& state_;
+  };
+
   explicit NamedState(const StateOptions& options) : options_(options) {}
   Outcome open();
   bool compares() const {
@@ -99,6 +123,7 @@ class NamedState {
 
   void stage(const PageRun& run);
   void add_task(const ImageChild::Task& task);
+  bool copy_pages(const NamedRegion& region, uint64_t first, uint64_t count, char* to);
   void stage_pages(NamedRegion& region, uint64_t first, uint64_t count, RunKind kind);
   void look_and_stage();
   void note_reason();
@@ -109,6 +134,9 @@ class NamedState {
   void note_digests();
   void forget_digests();
   void clear_staged();
+  uint64_t digest_of_tables() const;
+  Outcome write_regions(const Image& image);
+  Outcome unreadable(uint64_t address);
 
   const StateOptions options_;
   MethodChoice choice_{};
@@ -128,6 +156,9 @@ class NamedState {
   uint64_t taken_at_ns_ = 0;
   bool captured_ = false;
   bool whole_ = true;           // what is staged is a base: everything
+  uint64_t unreadable_ = 0;     // an address, in the capture under way; 0: none
+  uint64_t tables_digest_ = 0;
+  uint32_t calls_ = 0;          // under way, one within the other
   StateStatistics statistics_;
 };
 

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstring>
 
+#include "checkpoint/detection/memory_access.h"
+
 namespace auxin::checkpoint {
 
 uint8_t* ObjectMarks::add(uint64_t id, uint64_t address, uint64_t size_bytes,
@@ -40,7 +42,7 @@ void ObjectMarks::mark_all() {
   }
 }
 
-uint64_t ObjectMarks::collect() {
+uint64_t ObjectMarks::collect(uint64_t* unreadable) {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count(); ++i) {
     if (i % 8 == 0) {
@@ -57,8 +59,14 @@ uint64_t ObjectMarks::collect() {
     one.exchange(0, std::memory_order_acq_rel);
     Object& object = objects_[i];
     if (!object.used) continue;
-    std::memcpy(object.copy.data(), reinterpret_cast<const void*>(object.address),
-                object.size_bytes);
+    if (unreadable == nullptr) {
+      std::memcpy(object.copy.data(), reinterpret_cast<const void*>(object.address),
+                  object.size_bytes);
+    } else if (!read_memory(object.copy.data(), object.address, object.size_bytes)) {
+      one.store(1);
+      *unreadable = object.address;
+      continue;
+    }
     object.staged = true;
     bytes += object.size_bytes;
   }

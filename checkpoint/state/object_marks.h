@@ -32,10 +32,12 @@ class ObjectMarks {
 
   uint32_t count() const { return static_cast<uint32_t>(objects_.size()); }
   Object& operator[](uint32_t index) { return objects_[index]; }
+  const Object& operator[](uint32_t index) const { return objects_[index]; }
 
   void mark_all();
-  // Copies what is marked, and takes the marks off. Returns the bytes.
-  uint64_t collect();
+  // Copies what is marked, and takes the marks off. Returns the bytes. `unreadable`: not null, and
+  // an object's memory can't be read: its address; it stays marked.
+  uint64_t collect(uint64_t* unreadable = nullptr);
 
  private:
   static constexpr uint32_t kMarksOfABlock = 4096;

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "checkpoint/detection/detection.h"
+#include "checkpoint/detection/guarded_memory.h"
 #include "stmemu/check.h"
 
 namespace auxin::checkpoint {
@@ -19,7 +21,16 @@ constexpr uint64_t kReadyFraction = 50;      // of all: 2 in a hundred
 }  // namespace
 
 Staging::~Staging() {
-  if (memory_ != nullptr) munmap(memory_, room_ * kPageBytes);
+  give_back();
+}
+
+void Staging::give_back() {
+  if (memory_ == nullptr) return;
+  if (guarded_) {
+    unmap_guarded(memory_, room_ * kPageBytes);
+  } else {
+    munmap(memory_, room_ * kPageBytes);
+  }
 }
 
 bool Staging::make_room(uint64_t pages, bool shared) {
@@ -27,11 +38,15 @@ bool Staging::make_room(uint64_t pages, bool shared) {
   const uint64_t room = (pages + unit) / unit * unit;
   if (room <= room_ && shared == shared_) return true;
   if (room >= kZeroSlot) return false;
-  void* memory = mmap(nullptr, room * kPageBytes, PROT_READ | PROT_WRITE,
-                      MAP_ANONYMOUS | MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
-  if (memory == MAP_FAILED) return false;
+  const bool guarded = detects(AUXIN_CHECKPOINT_DETECT_OVERRUNS);
+  void* memory =
+      guarded ? map_guarded(room * kPageBytes, shared, "the staging memory of a state")
+              : mmap(nullptr, room * kPageBytes, PROT_READ | PROT_WRITE,
+                     MAP_ANONYMOUS | MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+  if (memory == nullptr || memory == MAP_FAILED) return false;
   if (used_ != 0) std::memcpy(memory, memory_, used_ * kPageBytes);
-  if (memory_ != nullptr) munmap(memory_, room_ * kPageBytes);
+  give_back();
+  guarded_ = guarded;
   memory_ = static_cast<char*>(memory);
   room_ = room;
   shared_ = shared;

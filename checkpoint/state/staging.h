@@ -47,9 +47,11 @@ class Staging {
   void make_ready(uint64_t pages);
 
  private:
+  void give_back();
+
   char* memory_ = nullptr;
   uint64_t room_ = 0, used_ = 0, ready_ = 0, used_before_ = 0;
-  bool shared_ = false;
+  bool shared_ = false, guarded_ = false;
 };
 
 }  // namespace auxin::checkpoint

@@ -11,7 +11,7 @@ inline constexpr uint64_t kPageBytes = 4096;
 
 enum class RunKind : uint32_t {
   kChanged = 0,  // may differ from what it was at the last look: to be copied
-  kAbsent = 1,   // the same, and no page is there: anonymous memory reads as zeros
+  kAbsent = 1,   // the same, and no page is there, nor a file below: it reads as zeros
   kGone = 2,     // nothing is mapped here any more: not to be read
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "checkpoint/tracking/file_areas.h"
 #include "libmeta_os/raw_syscall.h"
 
 namespace auxin::checkpoint {
@@ -53,6 +54,7 @@ struct PageTracker::Look {
   bool fresh = false;  // the range that is looked at
   LookReport report{};
   PageRun pending{0, 0, RunKind::kGone};
+  FileAreas files{};
 
   void tell(uint64_t begin, uint64_t end, RunKind kind) {
     if (begin >= end) return;
@@ -68,6 +70,15 @@ struct PageTracker::Look {
     }
     report.changed_bytes += end - begin;
     if (kind == RunKind::kAbsent) report.absent_bytes += end - begin;
+  }
+  // Pages that are not there: zeros, where no file is below.
+  void tell_absent(uint64_t begin, uint64_t end) {
+    while (begin < end) {
+      const FileAreas::Area area = files.at(begin);
+      const uint64_t stop = area.end < end ? area.end : end;
+      tell(begin, stop, area.of_file ? RunKind::kChanged : RunKind::kAbsent);
+      begin = stop;
+    }
   }
   void flush() {
     if (pending.end != 0) visitor(pending);
@@ -238,7 +249,11 @@ void PageTracker::look_at_fresh(uint64_t begin, uint64_t end, Look& look) {
   } told{look, begin};
   const RunVisitor tell{&told, [](void* context, const PageRun& run) {
                           auto& self = *static_cast<Told*>(context);
-                          self.look.tell(run.begin, run.end, run.kind);
+                          if (run.kind == RunKind::kAbsent) {
+                            self.look.tell_absent(run.begin, run.end);
+                          } else {
+                            self.look.tell(run.begin, run.end, run.kind);
+                          }
                           self.to = run.end;
                         }};
   const int error = written_.protect_and_tell(begin, end, tell);

@@ -86,6 +86,11 @@ class PageTracker {
   TrackingMethod method() const { return choice_.method; }
   const char* reason() const { return choice_.reason; }
   uint64_t tracked_range_count() const { return ranges_.count(); }
+  // In order of address.
+  void for_each_range(void (*visit)(const TrackedRange& range, void* context),
+                      void* context) const {
+    for (uint32_t i = 0; i < ranges_.count(); ++i) visit(ranges_[i], context);
+  }
   // Descriptors that tracking needs, -1 if none: not to be closed by others.
   int userfault_descriptor() const { return written_.userfault_descriptor(); }
   int pagemap_descriptor() const { return written_.pagemap_descriptor(); }

@@ -73,7 +73,8 @@ enum auxin_checkpoint_status {
   AUXIN_CHECKPOINT_NO_MEMORY = 16,
   AUXIN_CHECKPOINT_NO_SPACE = 17,   /* the disk, the quota or the stable memory is full */
   AUXIN_CHECKPOINT_TOO_LARGE = 18,  /* larger than the receiver allows */
-  AUXIN_CHECKPOINT_INPUT_OUTPUT = 19
+  AUXIN_CHECKPOINT_INPUT_OUTPUT = 19,
+  AUXIN_CHECKPOINT_MEMORY = 20      /* memory of the state can't be read or written */
 };
 
 /* How what changed is found. */
@@ -426,7 +427,8 @@ enum auxin_checkpoint_event {
   AUXIN_CHECKPOINT_EVENT_SIGNAL = 8,       /* code: its number; value: the sender's process */
   AUXIN_CHECKPOINT_EVENT_SYSTEM_CALL = 9,  /* code: its number; value: the result, or -errno;
                                               bytes: its first argument */
-  AUXIN_CHECKPOINT_EVENT_NOTE = 10         /* code, value: the process's own */
+  AUXIN_CHECKPOINT_EVENT_NOTE = 10,        /* code, value: the process's own */
+  AUXIN_CHECKPOINT_EVENT_DETECTED = 11     /* an error was found: status; value: an address, or 0 */
 };
 
 struct auxin_checkpoint_record {
@@ -459,6 +461,42 @@ enum auxin_checkpoint_status auxin_checkpoint_log_signal(int number);
 long auxin_checkpoint_system_call(long number, long a, long b, long c, long d, long e, long f);
 /* What the process itself wants in its log, in order with the rest. */
 void auxin_checkpoint_log_note(int code, uint64_t value);
+
+/* ---- Error detection. ------------------------------------------------------------------------ */
+
+/* What this process looks for; each can be on or off by itself, at first all are off. Beside these
+ * are the checksums of messages, stores and conversations (options.no_checksums). What is found is
+ * in docs/checkpoint-errors.md, what it costs in docs/BENCHMARKS.md. */
+enum auxin_checkpoint_detection {
+  /* Bits that turn in images: as auxin_checkpoint_image_set_checked, each that is made from now on,
+   * also a receiver's. */
+  AUXIN_CHECKPOINT_DETECT_IMAGES = 1,
+  /* Bits that turn in the service's own tables, of states that are made from now on: DAMAGED by the
+   * next call and all later ones; the state can only be destroyed. */
+  AUXIN_CHECKPOINT_DETECT_TABLES = 2,
+  /* Accesses beside arenas, images, messages and the service's buffers, of what is made from now
+   * on: they lie between pages that nobody may touch. A sentence on standard error and a record in
+   * the log say where; then SIGSEGV goes its way. The handler stays. An access within the last 15
+   * bytes of a buffer's room, or within an arena, is not found. */
+  AUXIN_CHECKPOINT_DETECT_OVERRUNS = 4,
+  /* Memory of a state that can't be read (a file that was cut short below a mapping, a page that
+   * the hardware has lost, memory that was unmapped meanwhile), of states that are made from now
+   * on: MEMORY, and no signal. The last message stays valid. */
+  AUXIN_CHECKPOINT_DETECT_MEMORY = 8,
+  /* Callers' errors that nothing else shows: a pointer to what was destroyed or to something else,
+   * null, a range in which something is not mapped when it is named. WRONG_CALL; calls that return
+   * no status say it on standard error, and do nothing. */
+  AUXIN_CHECKPOINT_DETECT_CALLERS = 16,
+  AUXIN_CHECKPOINT_DETECT_ALL = 31
+};
+/* From now on the process looks for these (a sum), and for no others. WRONG_CALL. */
+enum auxin_checkpoint_status auxin_checkpoint_detect(uint32_t what);
+uint32_t auxin_checkpoint_detection_of_process(void);
+/* Whether the service works here: checksums, packing, keyed digests, messages, the tracking of
+ * pages (a store must be told), guard pages, each with an answer that is known; and the tables of
+ * `state`, if it is not null and they are looked at. DAMAGED: the sentence says what. Takes some
+ * milliseconds. */
+enum auxin_checkpoint_status auxin_checkpoint_self_test(auxin_checkpoint_state* state);
 
 /* ---- Statistics. ----------------------------------------------------------------------------- */
 

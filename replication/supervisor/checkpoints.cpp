@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "checkpoint/tracking/tracking_method.h"
 #include "replication/supervisor/checkpoint_interval.h"
 #include "replication/supervisor/promotion_times.h"
 
@@ -214,12 +215,16 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault, bool
       if (listener_) listener_(*made);
       publish(*made);
       const ReplicaSlot& slot = control.replicas[replica_];
+      control.checkpoint_method.store(slot.checkpoint_method.load());
       cost_s_ = static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e9;
       news.text = fmt::format(
-          "checkpoint {}{}: {:.1f} MiB of replica {} at log entry {}; it stood still for {:.1f} ms",
+          "checkpoint {}{}: {:.1f} MiB of replica {} at log entry {}; it stood still for {:.1f} ms "
+          "({})",
           number_, made->number == made->base ? "" : fmt::format(" (since {})", number_ - 1),
           static_cast<double>(made->size_bytes) / (1 << 20), replica_, made->log_position,
-          static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e6);
+          static_cast<double>(slot.checkpoint_pause_ns.load()) / 1e6,
+          checkpoint::name_of(
+              static_cast<checkpoint::TrackingMethod>(slot.checkpoint_method.load())));
     } else {
       news.good = false;
       news.text = fmt::format("checkpoint {} can't be read", number_);

@@ -223,6 +223,16 @@ const Key kKeys[] = {
      [](const toml::node& node, Configuration& c) -> Fault {
        return take_number(node, 0, 1000, &c.checkpoint_deltas);
      }},
+    {"checkpoint", "method",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       int index = 0;
+       Fault fault = take_choice(node, {"automatic", "wp-async", "fork", "full"}, &index);
+       using checkpoint::TrackingMethod;
+       constexpr TrackingMethod kMethods[] = {TrackingMethod::kAutomatic, TrackingMethod::kWpAsync,
+                                              TrackingMethod::kFork, TrackingMethod::kFull};
+       if (!fault) c.checkpoint_method = kMethods[index];
+       return fault;
+     }},
     {"locks", "order",
      [](const toml::node& node, Configuration& c) -> Fault {
        int index = 0;
@@ -428,6 +438,11 @@ log_percent = {log_percent}
 # that is together less than half of a whole one, or 32 MiB; then it is whole again. 0: each one is
 # whole.
 deltas = {deltas}
+# How the pages of an image are found and copied. "wp-async": what changed, while threads run (Linux
+# 6.7); "fork": a forked child holds and writes the image; "full": all is copied while threads
+# stand. "automatic": what AUXIN_CHECKPOINT_METHOD says, else wp-async where the kernel has it, else
+# fork. A method that is named and does not work here is refused.
+method = "automatic"
 
 [locks]
 # "contention-points": what the join-point maps select. "all": every lock of every library, as a

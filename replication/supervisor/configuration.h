@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/tracking/tracking_method.h"
 #include "replication/group_state.h"
 #include "stmemu/result.h"
 
@@ -44,6 +45,7 @@ struct Configuration {
   uint32_t checkpoint_every_requests = 0;
   uint32_t checkpoint_log_percent = 25;
   uint32_t checkpoint_deltas = 16;
+  checkpoint::TrackingMethod checkpoint_method = checkpoint::TrackingMethod::kAutomatic;
   bool order_every_lock = false;       // as a single-level system must; one replica only
   replication::Compare compare = replication::Compare::kBytes;
   std::string map_directory;           // "": where the maps were installed

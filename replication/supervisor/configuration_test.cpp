@@ -142,6 +142,14 @@ TEST_F(ConfigurationTest, CheckpointsMayFindTheirOwnInterval) {
             std::string::npos);
 }
 
+TEST_F(ConfigurationTest, TheMethodOfCheckpointsCanBeForced) {
+  auto loaded = load("[checkpoint]\nmethod = \"fork\"\n");
+  ASSERT_TRUE(loaded) << loaded.error();
+  EXPECT_EQ(loaded->checkpoint_method, checkpoint::TrackingMethod::kFork);
+  EXPECT_NE(error_of("[checkpoint]\nmethod = \"fault\"\n").find("wp-async"), std::string::npos)
+      << "not for whole processes";
+}
+
 TEST_F(ConfigurationTest, WhatIsWrongIsNamedWithItsLine) {
   const struct {
     const char* text;

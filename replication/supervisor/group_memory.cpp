@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
+#include "checkpoint/tracking/tracking_method.h"
 #include "stmemu/random_word.h"
 
 namespace auxin::supervisor {
@@ -47,6 +49,29 @@ bool makes_sense(const GroupControl& control) {
          settings.replica_count >= 1 && settings.replica_count <= replication::kMaxReplicas &&
          control.phase.load() <= GroupPhase::kStopped && control.leader.load() >= -1 &&
          control.leader.load() < replication::kMaxReplicas;
+}
+
+// As it was asked for: by the configuration, else by the environment. What the kernel has not, or
+// what is not for whole processes, is refused here, and not when the first checkpoint is due.
+Result<uint32_t> checkpoint_method(const Configuration& configuration) {
+  using checkpoint::TrackingMethod;
+  TrackingMethod method = configuration.checkpoint_method;
+  const char* named = std::getenv("AUXIN_CHECKPOINT_METHOD");
+  if (method == TrackingMethod::kAutomatic && named != nullptr &&
+      !checkpoint::method_of_name(named, &method)) {
+    return Error{fmt::format("AUXIN_CHECKPOINT_METHOD: {} is no method; there are wp-async, fork "
+                             "and full", named)};
+  }
+  if (method == TrackingMethod::kFault) {
+    return Error{"checkpoint method fault is not for whole processes: system calls that write to "
+                 "protected memory would fail; use wp-async, fork or full"};
+  }
+  const checkpoint::MethodChoice choice = checkpoint::choose_method(method);
+  if (!choice.available) {
+    return Error{fmt::format("checkpoint method {} does not work here: {}; use fork or full",
+                             checkpoint::name_of(method), choice.reason)};
+  }
+  return static_cast<uint32_t>(method);
 }
 
 }  // namespace
@@ -111,6 +136,9 @@ Result<Settings> settings_from(const Configuration& configuration,
   settings.checkpoint_every_requests = configuration.checkpoint_every_requests;
   settings.checkpoint_log_percent = configuration.checkpoint_log_percent;
   settings.checkpoint_deltas = configuration.checkpoint_deltas;
+  auto method = checkpoint_method(configuration);
+  if (!method) return Error{method.error()};
+  settings.checkpoint_method = *method;
   settings.order_every_lock = configuration.order_every_lock ? 1 : 0;
   if (map_directory.size() >= sizeof(settings.map_directory)) {
     return Error{fmt::format("{}: the path of the join-point maps is too long (at most {} bytes)",

@@ -6,7 +6,8 @@
 //   image_subject DIRECTORY THREADS MEGABYTES [deltas]
 //
 // Once a round it waits for DIRECTORY/go.N, checks everything, saves itself as DIRECTORY/image.N
-// and writes DIRECTORY/saved.N; in the restored process it goes on with the round after.
+// and writes DIRECTORY/saved.N; in the restored process it goes on with the round after. The method
+// is that of AUXIN_CHECKPOINT_METHOD.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -37,6 +38,7 @@
 
 #include "checkpoint/process/process_image.h"
 #include "checkpoint/process/thread_restart.h"
+#include "checkpoint/tests/method_under_test.h"
 
 namespace {
 
@@ -338,6 +340,14 @@ class Timers {
   timer_t calls_once_, counts_down_;
 };
 
+// What madvise(2) can say of whole pages only.
+void keep_from_children(Memory& memory, int advice) {
+  const auto begin = reinterpret_cast<uint64_t>(memory.words.data());
+  const uint64_t first = (begin + 4095) / 4096 * 4096;
+  const uint64_t last = (begin + memory.words.size() * 8) / 4096 * 4096;
+  if (madvise(reinterpret_cast<void*>(first), last - first, advice) != 0) wrong("madvise");
+}
+
 template <typename T>
 void add(std::vector<std::unique_ptr<Worker>>& workers) {
   workers.push_back(std::make_unique<T>());
@@ -376,6 +386,9 @@ int run(int thread_count, size_t megabytes, bool deltas) {
   void* guarded = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   strcpy(static_cast<char*>(guarded), "behind a guard");
   mprotect(guarded, 4096, PROT_NONE);
+  Memory kept_from_children(1 << 20, 5), wiped_in_children(1 << 20, 6);
+  keep_from_children(kept_from_children, MADV_DONTFORK);
+  keep_from_children(wiped_in_children, MADV_WIPEONFORK);
   FILE* log = fopen((directory + "/log").c_str(), "w");
   FILE* journal = fopen((directory + "/journal").c_str(), "a");
   auxin::checkpoint::RestoreHooks hooks;
@@ -393,6 +406,10 @@ int run(int thread_count, size_t megabytes, bool deltas) {
       while (worker->steps.load() != static_cast<uint64_t>(round) + 1) usleep(100);
     memory.check();
     memory.change(static_cast<size_t>(round));
+    for (Memory* uninherited : {&kept_from_children, &wiped_in_children}) {
+      uninherited->check();
+      uninherited->change(static_cast<size_t>(round));
+    }
     mappings.change(round);
     mprotect(guarded, 4096, PROT_READ);
     if (strcmp(static_cast<char*>(guarded), "behind a guard") != 0) wrong("guarded memory");
@@ -421,14 +438,18 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     options.path = path.c_str();
     options.sync = false;
     options.base = !deltas || !auxin::checkpoint::can_save_delta();
+    options.method = auxin::checkpoint::test::method_under_test();
     const auxin::checkpoint::SaveResult result = auxin::checkpoint::save_process(options);
     memory.check();
     mappings.check();
+    kept_from_children.check();
+    wiped_in_children.check();
     switch (result.outcome) {
       case auxin::checkpoint::SaveOutcome::kSaved:
         touch("saved." + number, std::to_string(result.pause_ns) + " " +
                                      std::to_string(result.size_bytes) + " " +
-                                     std::to_string(result.sequence) + "\n");
+                                     std::to_string(result.sequence) + " " +
+                                     auxin::checkpoint::name_of(result.method) + "\n");
         break;
       case auxin::checkpoint::SaveOutcome::kRestored:
         touch("restored." + number, std::to_string(getpid()) + "\n");

@@ -241,6 +241,13 @@ TEST(ServerCommand, SaysWhatItKeepsAndEndsAtASignal) {
   EXPECT_EQ(server.end_with(SIGTERM), 0);
 }
 
+TEST(ServerCommand, TestsTheServiceOnThisMachine) {
+  const std::string said = test::output_of({"checkpoint-server", "self-test", "--json"});
+  EXPECT_NE(said.find("\"part\": \"checksums\""), std::string::npos) << said;
+  EXPECT_NE(said.find("\"part\": \"tracking, full\""), std::string::npos) << said;
+  EXPECT_EQ(said.find("\"wrong\""), std::string::npos) << said;
+}
+
 TEST(ServerCommand, RefusesWhatOthersCouldReachWithoutASecret) {
   test::StoreDirectory directory;
   const std::string said = test::output_of({"checkpoint-server", "serve", directory.path("states"),

@@ -2,11 +2,13 @@
 //
 // Goal: what a receiver has after each message is what the process had in the pause.
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstring>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -47,6 +49,25 @@ TEST_F(NamedStateTest, RangesOfAnySizeAtAnyAddress) {
   EXPECT_TRUE(received(1, memory + 100, 5000));
   EXPECT_TRUE(received(3, memory + 5150, 9000));
   EXPECT_EQ(image_.region(2), nullptr);
+}
+
+// Pages that this process has never touched are not zeros where a file is below.
+TEST_F(NamedStateTest, MappingsOfFilesThatWereNeverTouched) {
+  const std::string contents(5 * kPageBytes, 'f');
+  const int fd = memfd_create("contents", MFD_CLOEXEC);
+  ASSERT_EQ(write(fd, contents.data(), contents.size()), static_cast<ssize_t>(contents.size()));
+  uint64_t id = 0;
+  for (const int flags : {MAP_SHARED, MAP_PRIVATE}) {
+    char* memory = static_cast<char*>(mmap(nullptr, contents.size(), PROT_READ | PROT_WRITE,
+                                           flags, fd, 0));
+    ASSERT_TRUE(state_->add_range(++id, memory, contents.size()));
+    memory[2 * kPageBytes] = 'w';
+    capture(CaptureKind::kIncrement);
+    EXPECT_TRUE(received(id, memory, contents.size())) << flags;
+    ASSERT_TRUE(state_->remove(id));
+    munmap(memory, contents.size());
+  }
+  close(fd);
 }
 
 TEST_F(NamedStateTest, AnIncrementHoldsWhatChanged) {
