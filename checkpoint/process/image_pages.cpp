@@ -14,6 +14,7 @@ namespace {
 
 constexpr uint32_t kMaxSpans = kMaxImageRegions;
 constexpr uint32_t kMaxFound = kMaxImageRuns;
+constexpr uint64_t kLargeBytes = 2 << 20;  // as much as one page table maps
 constexpr uint64_t kStagingSizeBytes = uint64_t{4} << 30;
 constexpr const char* kNoMemory = "no memory for the image's tables";
 
@@ -57,52 +58,83 @@ bool ImagePages::owns(int fd) const {
          (fd == tracker_.userfault_descriptor() || fd == tracker_.pagemap_descriptor());
 }
 
+// Appends [begin, end) to the spans; false: there are too many.
+bool ImagePages::Spans::add(uint64_t begin, uint64_t end) {
+  if (count > 0 && at[count - 1].end == begin) {
+    at[count - 1].end = end;
+    return true;
+  }
+  if (count == kMaxSpans) return false;
+  at[count++] = {begin, end};
+  return true;
+}
+
+// Each piece of [begin, end): whether it lies in one of the spans. False: visit said so.
+template <typename Visit>
+bool ImagePages::Spans::for_each_piece(uint64_t begin, uint64_t end, Visit visit) const {
+  uint32_t low = 0, high = count;
+  while (low < high) {
+    const uint32_t middle = (low + high) / 2;
+    if (at[middle].end <= begin) low = middle + 1;
+    else high = middle;
+  }
+  for (; begin < end; ++low) {
+    const bool more = low < count && at[low].begin < end;
+    const uint64_t gap_end = more ? at[low].begin : end;
+    if (begin < gap_end && !visit(begin, gap_end, false)) return false;
+    if (!more) return true;
+    if (begin < gap_end) begin = gap_end;
+    const uint64_t stop = at[low].end < end ? at[low].end : end;
+    if (!visit(begin, stop, true)) return false;
+    begin = stop;
+  }
+  return true;
+}
+
 // The tracked ranges become the parts of the regions of now.
-long ImagePages::follow(const ImageTables& tables) {
+//
+// But not what nobody can have used: large parts without any access, of which malloc reserves 64 MiB
+// for each thread's heap. The kernel would keep a mark for each page that is not there, and pass by
+// all of them at each look. What has been tracked stays so until the next base.
+long ImagePages::follow(const ImageTables& tables, bool anew) {
+  const Spans before{spans_ + current_ * kMaxSpans, span_count_};
   struct Context {
-    Span* spans;
-    uint32_t count;
-    bool full;
-  } now{spans_ + (1 - current_) * kMaxSpans, 0, false};
-  tables.for_each_part([](uint64_t begin, uint64_t end, const ImageRegion&, void* context) {
-    auto& to = *static_cast<Context*>(context);
-    if (to.count > 0 && to.spans[to.count - 1].end == begin) {
-      to.spans[to.count - 1].end = end;
-    } else if (to.count == kMaxSpans) {
-      to.full = true;
-    } else {
-      to.spans[to.count++] = {begin, end};
-    }
-  }, &now);
-  if (now.full) return -E2BIG;
-  const Span* before = spans_ + current_ * kMaxSpans;
-  // What one has and the other has not, by walking along both.
-  const auto difference = [](const Span* a, uint32_t a_count, const Span* b, uint32_t b_count,
-                             auto visit) {
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < a_count; ++i) {
-      uint64_t begin = a[i].begin;
-      while (at < b_count && b[at].end <= begin) ++at;
-      for (uint32_t j = at; begin < a[i].end; ++j) {
-        const uint64_t stop =
-            j < b_count && b[j].begin < a[i].end ? b[j].begin : a[i].end;
-        if (begin < stop && !visit(begin, stop)) return false;
-        if (stop == a[i].end) break;
-        begin = b[j].end;
-      }
-    }
+    ImagePages* self;
+    Spans now;
+    const Spans tracked;   // what stays
+    bool good;
+  } context{this, {spans_ + (1 - current_) * kMaxSpans, 0},
+            {before.at, anew ? 0 : before.count}, true};
+  tables.for_each_part([](uint64_t begin, uint64_t end, const ImageRegion& region, void* to) {
+    auto& all = *static_cast<Context*>(to);
+    const bool reserved = region.kind == ImageRegion::kMemory && region.protection == 0 &&
+                          end - begin >= kLargeBytes;
+    all.good = all.good && (!reserved ? all.now.add(begin, end)
+                                      : all.tracked.for_each_piece(begin, end, [&](
+                                            uint64_t from, uint64_t until, bool tracked) {
+                                          return (!tracked &&
+                                                  !all.self->tracker_.holds_pages(from, until)) ||
+                                                 all.now.add(from, until);
+                                        }));
+  }, &context);
+  if (!context.good) return -E2BIG;
+  // What one has and the other has not.
+  const auto difference = [](const Spans& a, const Spans& b, auto visit) {
+    for (uint32_t i = 0; i < a.count; ++i)
+      if (!b.for_each_piece(a.at[i].begin, a.at[i].end,
+                            [&](uint64_t begin, uint64_t end, bool both) {
+                              return both || visit(begin, end) == TrackingStatus::kOk;
+                            }))
+        return false;
     return true;
   };
   const bool good =
-      difference(before, span_count_, now.spans, now.count,
-                 [this](uint64_t begin, uint64_t end) {
-                   return tracker_.drop(begin, end) == TrackingStatus::kOk;
-                 }) &&
-      difference(now.spans, now.count, before, span_count_, [this](uint64_t begin, uint64_t end) {
-        return tracker_.add(begin, end) == TrackingStatus::kOk;
-      });
+      difference(before, context.now,
+                 [this](uint64_t begin, uint64_t end) { return tracker_.drop(begin, end); }) &&
+      difference(context.now, before,
+                 [this](uint64_t begin, uint64_t end) { return tracker_.add(begin, end); });
   current_ = 1 - current_;
-  span_count_ = now.count;
+  span_count_ = context.now.count;
   return good ? 0 : -ENOMEM;
 }
 
@@ -136,7 +168,7 @@ long ImagePages::note_own_pages(const ImageTables& tables) {
 }
 
 long ImagePages::begin_base(ImageTables& tables) {
-  if (const long error = follow(tables); error != 0) return error;
+  if (const long error = follow(tables, true); error != 0) return error;
   tracker_.begin_anew();  // before: a protected page looks as if it were there
   if (const long error = note_own_pages(tables); error != 0) return error;
   // From here on changes are told; what there is has been noted.
@@ -162,7 +194,7 @@ long ImagePages::copy_changed(ImageTables& tables, SegmentFile& file, uint64_t* 
     long error;
     uint64_t bytes;
   } context{this, tables, file, 0, 0};
-  if (const long error = follow(tables); error != 0) return error;
+  if (const long error = follow(tables, false); error != 0) return error;
   tracker_.look({&context, [](void* to, const PageRun& run) {
     auto& all = *static_cast<Context*>(to);
     if (all.error != 0 || run.kind == RunKind::kGone) return;
@@ -181,7 +213,7 @@ long ImagePages::copy_changed(ImageTables& tables, SegmentFile& file, uint64_t* 
 long ImagePages::stage_rest(ImageTables& tables) {
   staged_count_ = 0;
   staging_used_ = 0;
-  if (const long error = follow(tables); error != 0) return error;
+  if (const long error = follow(tables, false); error != 0) return error;
   struct Context {
     ImagePages* self;
     const ImageTables& tables;

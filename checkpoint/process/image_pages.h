@@ -48,7 +48,15 @@ class ImagePages {
   struct Span { uint64_t begin, end; };
   struct Staged { uint64_t address, page_count, offset; bool empty; };
 
-  long follow(const ImageTables& tables);
+  struct Spans {
+    Span* at;
+    uint32_t count;
+    bool add(uint64_t begin, uint64_t end);
+    template <typename Visit>
+    bool for_each_piece(uint64_t begin, uint64_t end, Visit visit) const;
+  };
+
+  long follow(const ImageTables& tables, bool anew);
   long note_own_pages(const ImageTables& tables);
   long copy_out(uint64_t begin, uint64_t end, ImageTables& tables, SegmentFile& file);
 

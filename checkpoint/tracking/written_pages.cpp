@@ -148,6 +148,13 @@ int WrittenPages::look(uint64_t begin, uint64_t end, const RunVisitor& visitor) 
               kernel::kPageIsWritten, visitor);
 }
 
+bool WrittenPages::holds_pages(uint64_t begin, uint64_t end) {
+  bool any = false;
+  const RunVisitor note{&any, [](void* to, const PageRun&) { *static_cast<bool*>(to) = true; }};
+  constexpr uint64_t kThere = kernel::kPageIsPresent | kernel::kPageIsSwapped;
+  return scan(begin, end, 0, 0, 0, kThere, kThere, note) != 0 || any;
+}
+
 int WrittenPages::unprotected_areas(uint64_t begin, uint64_t end, const RunVisitor& visitor) {
   return scan(begin, end, 0, kernel::kPageIsWpAllowed, kernel::kPageIsWpAllowed, 0,
               kernel::kPageIsWpAllowed, visitor);

@@ -49,6 +49,8 @@ class WrittenPages {
   void release(uint64_t begin, uint64_t end);
   // Visits the written pages and protects them again. 0, or an errno.
   int look(uint64_t begin, uint64_t end, const RunVisitor& visitor);
+  // Whether there may be a page in it that was ever used. Fast where there is none.
+  bool holds_pages(uint64_t begin, uint64_t end);
   // Visits what is mapped and not registered (replaced since). 0, or an errno.
   int unprotected_areas(uint64_t begin, uint64_t end, const RunVisitor& visitor);
 

@@ -269,6 +269,47 @@ class Mappings {
   std::vector<Mapping> all_;
 };
 
+// As malloc has its heaps: large parts without any access, of which more and more is used, and given
+// back; some is closed again with what is in it.
+class Reserve {
+ public:
+  Reserve()
+      : at_(static_cast<char*>(mmap(nullptr, kPieces * kPieceBytes, PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {}
+  void change(int round) {
+    char* const piece = at_ + (round * 7 % kPieces) * kPieceBytes;
+    int& holds = holds_[(piece - at_) / kPieceBytes];
+    if (holds != 0 && round % 3 == 0) {
+      mmap(piece, kPieceBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+           -1, 0);
+      holds = 0;
+      return;
+    }
+    mprotect(piece, kPieceBytes, PROT_READ | PROT_WRITE);
+    holds = round % 200 + 1;
+    memset(piece + kPieceBytes / 3, holds, 5000);
+    if (round % 2 == 0) mprotect(piece, kPieceBytes, PROT_NONE);
+  }
+  void check() {
+    for (int i = 0; i < kPieces; ++i) {
+      char* const piece = at_ + i * kPieceBytes;
+      if (holds_[i] == 0) continue;
+      mprotect(piece, kPieceBytes, PROT_READ | PROT_WRITE);
+      const char* const written = piece + kPieceBytes / 3;
+      if (written[0] != static_cast<char>(holds_[i]) || written[4999] != written[0] ||
+          written[-1] != 0 || written[5000] != 0)
+        wrong("reserved memory is not what it was");
+      if (holds_[i] % 2 == 1) mprotect(piece, kPieceBytes, PROT_NONE);
+    }
+  }
+
+ private:
+  static constexpr int kPieces = 40;
+  static constexpr size_t kPieceBytes = 400 * 4096;
+  char* const at_;
+  int holds_[kPieces] = {};
+};
+
 // Timers of timer_create with gaps in their numbers: one tells a certain thread, one is libc's own
 // (it has a thread that it tells), one only counts down.
 class Timers {
@@ -397,6 +438,7 @@ int run(int thread_count, size_t megabytes, bool deltas) {
   std::atomic<uint64_t> ticks{0};
   std::thread ticker([&] { for (;;) { usleep(500); ++ticks; } });
   Timers timers;
+  Reserve reserve;
   for (int round = 0;; ++round) {
     const std::string number = std::to_string(round);
     while (access((directory + "/go." + number).c_str(), F_OK) != 0) usleep(1000);
@@ -417,6 +459,8 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     const uint64_t before = ticks;
     while (ticks == before) usleep(100);
     timers.check();
+    reserve.check();
+    reserve.change(round);
     const int owner = owners.empty() ? 0 : owners.front()->recursive.__data.__owner;
     next_thread_gets(owner);
     std::thread fresh([&] {     // new threads can be made, and joined
