@@ -15,6 +15,7 @@ namespace {
 constexpr uint32_t kMaxSpans = kMaxImageRegions;
 constexpr uint32_t kMaxFound = kMaxImageRuns;
 constexpr uint64_t kLargeBytes = 2 << 20;  // as much as one page table maps
+constexpr uint64_t kStagingKeptBytes = 2 << 20;
 constexpr uint64_t kStagingSizeBytes = uint64_t{4} << 30;
 constexpr const char* kNoMemory = "no memory for the image's tables";
 
@@ -249,9 +250,11 @@ long ImagePages::copy_staged(ImageTables& tables, SegmentFile& file) {
       return error;
     }
   }
-  // The memory is given back: it would be as large as the process's changes ever were.
-  os::raw_syscall(SYS_madvise, reinterpret_cast<long>(staging_),
-                  static_cast<long>(staging_used_), 4 /* MADV_DONTNEED */);
+  // The memory is given back: it would be as large as the process's changes ever were. But what is
+  // used each time stays, for the next stop not to wait for it.
+  if (staging_used_ > kStagingKeptBytes)
+    os::raw_syscall(SYS_madvise, reinterpret_cast<long>(staging_ + kStagingKeptBytes),
+                    static_cast<long>(staging_used_ - kStagingKeptBytes), 4 /* MADV_DONTNEED */);
   return 0;
 }
 

@@ -68,6 +68,14 @@ bool ImageTables::add_file(const char* path, bool writable, uint32_t* index) {
     return false;
   }
   ImageFile& file = files_[file_count_++];
+  // Where nothing has been overwritten yet the path of last time stands at its place.
+  if (*index < known_files_ && file.path_offset == strings_size_bytes_ &&
+      strcmp(strings_ + strings_size_bytes_, path) == 0) {
+    file.writable = writable ? 1 : 0;
+    strings_size_bytes_ += static_cast<uint32_t>(length);
+    return true;
+  }
+  known_files_ = 0;
   file = ImageFile{};
   file.path_offset = strings_size_bytes_;
   file.writable = writable ? 1 : 0;
@@ -135,6 +143,7 @@ bool ImageTables::add(const MappedRange& range) {
 const char* ImageTables::fill(ImageProcess* process) {
   process_ = process;
   problem_ = nullptr;
+  known_files_ = file_count_;
   region_count_ = file_count_ = strings_size_bytes_ = 0;
   const bool good = for_each_mapped_range(
       [](const MappedRange& range, void* self) {

@@ -38,7 +38,8 @@ class ImageTables {
   uint32_t run_count() const { return run_count_; }
   uint32_t strings_size_bytes() const { return strings_size_bytes_; }
   // Runs of the segment that is being made. False: the table is full.
-  void forget_runs() { run_count_ = 0; }
+  // Begins another image: nothing is known of runs and files.
+  void forget_runs() { run_count_ = file_count_ = 0; }
   bool add_run(uint64_t address, uint64_t page_count, uint64_t data_offset);
   bool add_empty_run(uint64_t address, uint64_t page_count);
 
@@ -65,6 +66,7 @@ class ImageTables {
   char* strings_ = nullptr;
   ImageRun* runs_ = nullptr;
   uint32_t region_count_ = 0, file_count_ = 0, run_count_ = 0, strings_size_bytes_ = 0;
+  uint32_t known_files_ = 0;   // of the last filling: the same ones come in the same order
   Range outside_[kMaxRanges] = {}, empty_[kMaxRanges] = {};
   int outside_count_ = 0, empty_count_ = 0;
   ImageProcess* process_ = nullptr;
