@@ -269,6 +269,36 @@ class Mappings {
   std::vector<Mapping> all_;
 };
 
+// A thread that never stops writing: round and round through its words, several on each page. Each
+// must be what it wrote there one round ago: a page of an image that is older or newer than the
+// place where the thread stood would not be.
+class Writer {
+ public:
+  explicit Writer(size_t size_bytes) : words_(size_bytes / 8) {
+    thread_ = std::thread([this] {
+      const size_t places = words_.size() / kStride;
+      for (uint64_t number = 0;; ++number) {
+        volatile uint64_t& word = words_[number % places * kStride];
+        if (number >= places && word != number - places)
+          wrong("the writer wrote " + std::to_string(number - places) + " where " +
+                std::to_string(word) + " stands");
+        word = number;
+        if (number % places == 0) ++rounds_;
+      }
+    });
+  }
+  void check() const {   // a whole round since it was restored
+    const uint64_t before = rounds_;
+    while (rounds_ < before + 2) usleep(200);
+  }
+
+ private:
+  static constexpr size_t kStride = 199;   // words; no divisor of a page's
+  std::vector<uint64_t> words_;
+  std::atomic<uint64_t> rounds_{0};
+  std::thread thread_;
+};
+
 // As malloc has its heaps: large parts without any access, of which more and more is used, and given
 // back; some is closed again with what is in it.
 class Reserve {
@@ -439,6 +469,7 @@ int run(int thread_count, size_t megabytes, bool deltas) {
   std::thread ticker([&] { for (;;) { usleep(500); ++ticks; } });
   Timers timers;
   Reserve reserve;
+  Writer writer(2 << 20);
   for (int round = 0;; ++round) {
     const std::string number = std::to_string(round);
     while (access((directory + "/go." + number).c_str(), F_OK) != 0) usleep(1000);
@@ -459,6 +490,7 @@ int run(int thread_count, size_t megabytes, bool deltas) {
     const uint64_t before = ticks;
     while (ticks == before) usleep(100);
     timers.check();
+    writer.check();
     reserve.check();
     reserve.change(round);
     const int owner = owners.empty() ? 0 : owners.front()->recursive.__data.__owner;
