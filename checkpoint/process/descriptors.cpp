@@ -302,6 +302,14 @@ long copy_bytes(int from, int to, uint64_t size) {
 
 }  // namespace
 
+void Descriptors::leave_shared_files(bool (*shared)(const char* path)) {
+  for (uint32_t i = 0; i < count_; ++i) {
+    SavedDescriptor& saved = table_[i];
+    if (saved.kind == SavedDescriptor::kFile && saved.state[0] != 0 && shared(text(saved)))
+      saved.state[0] = 0;
+  }
+}
+
 void Descriptors::hold_files() {
   for (uint32_t i = 0; i < count_; ++i) {
     SavedDescriptor& saved = table_[i];

@@ -140,6 +140,12 @@ bool ImageTables::add(const MappedRange& range) {
   return false;
 }
 
+bool ImageTables::shares(const char* path) const {
+  for (uint32_t i = 0; i < file_count_; ++i)
+    if (files_[i].writable != 0 && strcmp(strings_ + files_[i].path_offset, path) == 0) return true;
+  return false;
+}
+
 const char* ImageTables::fill(ImageProcess* process) {
   process_ = process;
   problem_ = nullptr;

@@ -38,6 +38,8 @@ class ImageTables {
   uint32_t run_count() const { return run_count_; }
   uint32_t strings_size_bytes() const { return strings_size_bytes_; }
   // Runs of the segment that is being made. False: the table is full.
+  // Whether a file is mapped shared and writable.
+  bool shares(const char* path) const;
   // Begins another image: nothing is known of runs and files.
   void forget_runs() { run_count_ = file_count_ = 0; }
   bool add_run(uint64_t address, uint64_t page_count, uint64_t data_offset);

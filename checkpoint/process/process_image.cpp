@@ -120,6 +120,7 @@ const char* describe() {
   read_kernel_state(&kept.kernel);
   kept.descriptors.read([](int fd) { return pages.owns(fd) || file.owns(fd); });
   if (const char* problem = tables.fill(&process)) return problem;
+  kept.descriptors.leave_shared_files([](const char* path) { return tables.shares(path); });
   if (const char* problem = kept.descriptors.problem()) return problem;
   if (const char* problem = kept.timers.read(kept.saver)) return problem;
   const ParkedThread* main = find_main_thread(kept.saver);

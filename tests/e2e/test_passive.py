@@ -82,6 +82,12 @@ class WarmPassiveTest(PassiveCase):
             report = self.judge(bank_load)
         self.assertEqual(fingerprint(self.port), report["fingerprint"])
 
+    def test_a_checkpoint_holds_no_copy_of_the_stable_memory(self):
+        self.checkpoint()
+        directory = self.group.state_dir / self.group.name / "checkpoints"
+        copies = [path.name for path in directory.rglob("*.file.*")]
+        self.assertEqual(copies, [], "the server has no file open for writing")
+
     def test_leader_and_backup_killed_together(self):
         self.await_backups()
         with stock_load.BankLoad(self.port, 2, "deposit", 1000) as bank_load:
