@@ -58,8 +58,8 @@ class Descriptors {
   // writing: what its donor wrote there after the image it writes once more. Null: somebody does.
   // Returns the path of a file that can't be had as it was; null: none.
   const char* make_again(bool (*claim)(const SavedDescriptor&), const char* copies);
-  // At the stop, after read(): files that are mapped shared and writable (`shared` says so of a path)
-  // keep what they have: neither copied nor cut back, as their mappings are not.
+  // At the stop, after read(): files that are mapped shared and writable (`shared` says so of a
+  // path) keep what they have: neither copied nor cut back, as their mappings are not.
   void leave_shared_files(bool (*shared)(const char* path));
   // At the stop, after read(): regular files that are written are kept open until copy_files(),
   // after it, has copied what was in them to IMAGE.file.FD. Returns 0 or -errno.

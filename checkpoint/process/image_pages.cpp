@@ -94,9 +94,9 @@ bool ImagePages::Spans::for_each_piece(uint64_t begin, uint64_t end, Visit visit
 
 // The tracked ranges become the parts of the regions of now.
 //
-// But not what nobody can have used: large parts without any access, of which malloc reserves 64 MiB
-// for each thread's heap. The kernel would keep a mark for each page that is not there, and pass by
-// all of them at each look. What has been tracked stays so until the next base.
+// But not what nobody can have used: large parts without any access, of which malloc reserves
+// 64 MiB for each thread's heap. The kernel would keep a mark for each page that is not there, and
+// pass by all of them at each look. What has been tracked stays so until the next base.
 long ImagePages::follow(const ImageTables& tables, bool anew) {
   const Spans before{spans_ + current_ * kMaxSpans, span_count_};
   struct Context {

@@ -82,7 +82,8 @@ class PageTracker {
   // in a process that has this object from another one (fork, restore): there it is done by itself.
   void begin_anew();
 
-  // Whether there may be a page in [begin, end) that was ever used; true where the method can't tell.
+  // Whether there may be a page in [begin, end) that was ever used; true where the method can't
+  // tell.
   bool holds_pages(uint64_t begin, uint64_t end) {
     return !written_.valid() || written_.holds_pages(begin, end);
   }

@@ -299,8 +299,8 @@ class Writer {
   std::thread thread_;
 };
 
-// As malloc has its heaps: large parts without any access, of which more and more is used, and given
-// back; some is closed again with what is in it.
+// As malloc has its heaps: large parts without any access, of which more and more is used, and
+// given back; some is closed again with what is in it.
 class Reserve {
  public:
   Reserve()
