@@ -65,7 +65,9 @@ if(TARGET auxin_checkpoint)
   set_target_properties(auxin_page_tracking PROPERTIES EXPORT_NAME page_tracking)
   target_include_directories(auxin_checkpoint INTERFACE
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  install(TARGETS auxin_checkpoint auxin_page_tracking EXPORT AuxinCheckpointTargets
+  set_target_properties(auxin_checkpoint_calls PROPERTIES EXPORT_NAME checkpoint_calls)
+  install(TARGETS auxin_checkpoint auxin_checkpoint_calls auxin_page_tracking
+          EXPORT AuxinCheckpointTargets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT AuxinCheckpointTargets NAMESPACE auxin:: DESTINATION ${package_directory})
 endif()

@@ -149,6 +149,19 @@ def log(options):
                   detail=f"to a pipe {statistics.median(pipe for _, pipe in measured):.0f} ns")
 
 
+def log_call(options):
+    """A system call that is told to the log, a function, against one that is not."""
+    def cost(what):
+        return run(what, options.seconds, program="log_call_bench")
+    measured = pairs.interleave(options.count, lambda: cost("told"), lambda: cost("passed"))
+    more = [told - passed for told, passed in measured]
+    interval = pairs.interval(more)
+    return Result(value=interval.middle, unit="ns", target="<= 500 ns more",
+                  spread=interval.spread, met=pairs.reaches(interval, at_most=500),
+                  detail=f"not told {statistics.median(passed for _, passed in measured):.0f} ns, "
+                         f"without the library {cost('plain'):.0f} ns")
+
+
 BENCHMARKS = {
     "im-pause-1pct": pause_1pct,
     "im-track-page": track_page,
@@ -164,6 +177,7 @@ BENCHMARKS = {
     "im-callers": callers,
     "im-self-test": self_test,
     "im-log": log,
+    "im-log-call": log_call,
 }
 
 DESCRIPTIONS = {
@@ -183,4 +197,5 @@ DESCRIPTIONS = {
     "im-callers": "checkpoint service: a call whose pointers are looked at",
     "im-self-test": "checkpoint service: its test of itself",
     "im-log": "checkpoint service: telling the process's log of an event",
+    "im-log-call": "checkpoint service: telling the log of a system call, on top of the call",
 }

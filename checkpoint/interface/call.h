@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "checkpoint/detection/living_handles.h"
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/outcome.h"
 
 namespace auxin::checkpoint {
@@ -18,6 +19,7 @@ Status remember(const Outcome& outcome);
 // `handles`: what the caller gave, which must live and be of its kind where that is looked at.
 template <typename Work, typename... Handles>
 Status call(Work&& work, const Handles*... handles) {
+  const WithinService within;
   try {
     Outcome living;
     static_cast<void>(((living = demand_living(handles, Handles::kKind)) && ...));

@@ -95,6 +95,7 @@ enum auxin_checkpoint_status auxin_checkpoint_receiver_look(
 }
 
 void auxin_checkpoint_receiver_close(auxin_checkpoint_receiver* receiver) {
+  const WithinService within;
   if (receiver != nullptr && !living_or_told(receiver, HandleKind::kReceiver, __func__)) return;
   delete receiver;
 }

@@ -175,6 +175,7 @@ Outcome SavingState::restore(auxin_checkpoint_store& store) {
 }
 
 void SavingState::work() {
+  const WithinService within;
   for (;;) {
     {
       std::unique_lock lock(mutex_);
@@ -213,6 +214,7 @@ void SavingState::stop_timer() {
 }
 
 void SavingState::tick(uint64_t milliseconds) {
+  const WithinService within;
   auto due = std::chrono::steady_clock::now();
   for (;;) {
     due += std::chrono::milliseconds(milliseconds);

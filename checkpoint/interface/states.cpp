@@ -49,6 +49,7 @@ enum auxin_checkpoint_status auxin_checkpoint_state_create(
 }
 
 void auxin_checkpoint_state_destroy(auxin_checkpoint_state* state) {
+  const WithinService within;
   if (state != nullptr && !living_or_told(state, HandleKind::kState, __func__)) return;
   delete state;
 }

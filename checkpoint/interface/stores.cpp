@@ -108,6 +108,7 @@ void auxin_checkpoint_store_get_report(const auxin_checkpoint_store* store,
 }
 
 void auxin_checkpoint_store_close(auxin_checkpoint_store* store) {
+  const WithinService within;
   if (store != nullptr && !living_or_told(store, HandleKind::kStore, __func__)) return;
   delete store;
 }

@@ -65,6 +65,7 @@ bool EventLog::is_on() { return on.load(std::memory_order_relaxed); }
 
 void EventLog::tell(auxin_checkpoint_record record) {
   if (!is_on()) return;
+  const WithinService within;
   const int error = errno;  // the caller's, also in a handler
   ++tellers;
   if (on) {

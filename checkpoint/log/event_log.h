@@ -14,6 +14,20 @@
 
 namespace auxin::checkpoint {
 
+// As long as one lives, its thread works for the service, or for the log: what it calls of libc is
+// no interaction of the process's own.
+class WithinService {
+ public:
+  WithinService() { ++depth_; }
+  ~WithinService() { --depth_; }
+  WithinService(const WithinService&) = delete;
+  WithinService& operator=(const WithinService&) = delete;
+  static bool is_on() { return depth_ != 0; }
+
+ private:
+  static inline thread_local uint32_t depth_ = 0;
+};
+
 class EventLog {
  public:
   using Function = void (*)(void* context, const auxin_checkpoint_record* record);

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "checkpoint/log/event_log.h"
+
 namespace auxin::checkpoint {
 namespace {
 
@@ -16,7 +18,10 @@ Forwarder::Forwarder(std::string to, RemoteOptions options, KeptStates* states,
   if (const Expected<std::vector<std::string>> names = states_->names()) {
     waiting_.insert(names->begin(), names->end());
   }
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    const WithinService within;
+    run();
+  });
 }
 
 Forwarder::~Forwarder() {

@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include "checkpoint/log/event_log.h"
 #include "checkpoint/server/session.h"
 #include "stmemu/file.h"
 
@@ -69,7 +70,10 @@ Outcome Service::listen() {
     return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT,
                    std::string("no event can be had: ") + std::strerror(errno));
   }
-  acceptor_ = std::thread([this] { accept_all(); });
+  acceptor_ = std::thread([this] {
+    const WithinService within;
+    accept_all();
+  });
   return Outcome::ok();
 }
 
@@ -136,6 +140,7 @@ void Service::accept_all() {
     one.connection = std::make_unique<Connection>(file.release(), options_.stall_ms);
     try {
       one.thread = std::thread([this, &one] {
+        const WithinService within;
         Session(options_, states_, &partials_, one.connection.get()).run();
         one.connection->interrupt();  // the peer sees it at once
         one.ended = true;

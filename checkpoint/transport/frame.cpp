@@ -3,6 +3,7 @@
 
 #include "checkpoint/message/checksum.h"
 #include "checkpoint/message/piece.h"
+#include "checkpoint/transport/kill_step.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -42,6 +43,7 @@ Expected<FrameStream::Frame> FrameStream::read(int wait_ms) {
   const Expected<FrameHeader> header = examine_frame_header(bytes, read_number_);
   if (!header) return header.outcome();
   ++read_number_;
+  kill_step();
   Frame frame;
   frame.kind = static_cast<FrameKind>(header->kind);
   frame.length = header->length;
@@ -84,7 +86,10 @@ Outcome FrameStream::write(FrameKind kind, const void* payload, uint32_t size_by
   iovec parts[3] = {{&header, sizeof(header)},
                     {const_cast<void*>(payload), size_bytes},
                     {const_cast<void*>(rest), rest_bytes}};
-  return connection_.write(parts, 3);
+  kill_step();
+  Outcome outcome = connection_.write(parts, 3);
+  kill_step();
+  return outcome;
 }
 
 }  // namespace auxin::checkpoint

@@ -459,6 +459,15 @@ void auxin_checkpoint_log_stop(void);
 enum auxin_checkpoint_status auxin_checkpoint_log_signal(int number);
 /* As syscall(2), and reported. */
 long auxin_checkpoint_system_call(long number, long a, long b, long c, long d, long e, long f);
+/* 1: from now on the process's own calls of libc that ask the system are reported, in all threads,
+ * as auxin_checkpoint_system_call does; 0: no more. In a program that links auxin::checkpoint_calls
+ * (or -lauxin_checkpoint_calls before the rest), which puts itself before libc's functions: open,
+ * openat, close, read, write, pread, pwrite, readv, writev, fsync, rename, unlink, socket, connect,
+ * accept, send, recv, sendmsg, recvmsg, getrandom, time, gettimeofday, clock_gettime (the value of
+ * the last two is the time, in nanoseconds). Not reported: the service's own calls, its callbacks',
+ * the log's, and what libc does inside (stdio). Nothing of it is in a program that does not link
+ * it. */
+enum auxin_checkpoint_status auxin_checkpoint_log_system_calls(int on);
 /* What the process itself wants in its log, in order with the rest. */
 void auxin_checkpoint_log_note(int code, uint64_t value);
 

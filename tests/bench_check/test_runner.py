@@ -21,7 +21,7 @@ NAMES = ["lock-unselected", "lock-ordered", "preload-throughput-1", "preload-thr
          "stm-isolated-1k", "stm-isolated-10k", "stm-window-open", "stm-scaling-2", "stm-failover",
          "im-pause-1pct", "im-track-page", "im-mark", "im-full-dirty", "im-precopy",
          "im-remote", "im-through", "im-checked", "im-tables", "im-guarded",
-         "im-careful", "im-callers", "im-self-test", "im-log",
+         "im-careful", "im-callers", "im-self-test", "im-log", "im-log-call",
          "image-pause", "image-restore-cold", "image-restore-warm", "checkpoint-client-p99"]
 
 

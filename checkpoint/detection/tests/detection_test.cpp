@@ -163,6 +163,7 @@ TEST_F(DetectionDeathTest, AnOverrunOfAnArenaIsTold) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
+        signal(SIGSEGV, SIG_DFL);  // a sanitizer has a handler of its own
         demand(auxin_checkpoint_detect(AUXIN_CHECKPOINT_DETECT_OVERRUNS));
         State state;
         auxin_checkpoint_arena* arena = nullptr;

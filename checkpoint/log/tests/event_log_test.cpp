@@ -28,6 +28,7 @@ using Record = auxin_checkpoint_record;
 class Log {
  public:
   Log() {
+    records_.reserve(1000);  // a handler of signals allocates nothing
     demand(auxin_checkpoint_log_to(
         [](void* context, const Record* record) {
           Log* log = static_cast<Log*>(context);

@@ -86,6 +86,14 @@ class ServerProcess {
     pid_ = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
+  // Whether a signal has ended it; then it can be started again.
+  bool has_been_killed() {
+    int status = 0;
+    if (pid_ <= 0 || waitpid(pid_, &status, WNOHANG) != pid_) return false;
+    pid_ = -1;
+    return WIFSIGNALED(status);
+  }
+  bool runs() const { return pid_ > 0; }
   const std::string& address() const { return address_; }
 
  private:
