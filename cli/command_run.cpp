@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "checkpoint/portable/portable_image.h"
 #include "cli/server_help.h"
 #include "replication/supervisor/progress.h"
 #include "replication/supervisor/sentence.h"
@@ -23,7 +24,7 @@ using supervisor::StartMode;
 using supervisor::Verbosity;
 
 struct Options {
-  std::optional<std::string> name, replicas, style, state_root, ready_file, config;
+  std::optional<std::string> name, replicas, style, state_root, ready_file, config, state_from;
   bool resume = false, fresh = false, verbose = false, quiet = false;
 };
 
@@ -79,15 +80,27 @@ int run(const Options& options, const std::vector<std::string>& server) {
   auto configuration = configure(options, server);
   if (!configuration) return refuse(configuration.error());
 
+  supervisor::SupervisorOptions choices;
+  if (options.state_from) {
+    auto image = checkpoint::read_portable_image(*options.state_from);
+    if (!image) {
+      refuse(image.error());
+      return kFailed;
+    }
+    choices.state = std::move(*image);
+  }
   const supervisor::SupervisorSignals signals;
   auto group = supervisor::prepare_group(*configuration);
   if (!group) return refuse(group.error());
+  if (choices.state && group->kind != supervisor::StartKind::kFresh)
+    return refuse(fmt::format("group {} has a state already; --fresh gives it up",
+                              group->memory.control().name));
   const Progress progress(configuration->verbosity, group->memory.control().name);
   if (!supervisor::is_on_tmpfs(group->directory.path())) {
     progress.event(fmt::format("{} is not on tmpfs: the log is written to a disk, which is slow",
                                group->directory.path()));
   }
-  return supervisor::Supervisor(std::move(*group), signals, progress).run();
+  return supervisor::Supervisor(std::move(*group), signals, progress, std::move(choices)).run();
 }
 
 }  // namespace
@@ -121,6 +134,11 @@ void add_run_command(CLI::App& app, const std::vector<std::string>& server, Acti
   auto* fresh = command->add_flag("--fresh", options->fresh,
                                   "Give up the state of an earlier group of that name");
   resume->excludes(fresh);
+  command
+      ->add_option("--state-from", options->state_from,
+                   "Give the server's objects the states of this portable image first")
+      ->type_name("FILE")
+      ->excludes(resume);
   auto* verbose = command->add_flag("--verbose", options->verbose, "Tell more on standard error");
   auto* quiet = command->add_flag("--quiet", options->quiet, "Tell errors only");
   verbose->excludes(quiet);

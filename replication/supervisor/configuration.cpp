@@ -108,6 +108,23 @@ Fault take_words(const toml::node& node, std::vector<std::string>* out) {
   return {};
 }
 
+Fault take_references(const toml::node& node, std::vector<std::string>* out) {
+  constexpr const char* kWhat = "must be an array of references, each a corbaloc:, IOR: or file:";
+  const toml::array* array = node.as_array();
+  if (array == nullptr) return kWhat;
+  std::vector<std::string> references;
+  for (const toml::node& element : *array) {
+    std::string reference;
+    if (take_text(element, &reference)) return kWhat;
+    if (!reference.starts_with("corbaloc:") && !reference.starts_with("IOR:") &&
+        !reference.starts_with("file:"))
+      return kWhat;
+    references.push_back(std::move(reference));
+  }
+  *out = std::move(references);
+  return {};
+}
+
 struct Key {
   const char* table;  // "": top level
   const char* name;
@@ -232,6 +249,18 @@ const Key kKeys[] = {
                                               TrackingMethod::kFork, TrackingMethod::kFull};
        if (!fault) c.checkpoint_method = kMethods[index];
        return fault;
+     }},
+    {"checkpoint", "objects",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_references(node, &c.objects);
+     }},
+    {"checkpoint", "portable_file",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_text(node, &c.portable_file);
+     }},
+    {"checkpoint", "portable_every_s",
+     [](const toml::node& node, Configuration& c) -> Fault {
+       return take_number(node, 0, 31'536'000, &c.portable_every_s);
      }},
     {"locks", "order",
      [](const toml::node& node, Configuration& c) -> Fault {
@@ -443,6 +472,14 @@ deltas = {deltas}
 # stand. "automatic": what AUXIN_CHECKPOINT_METHOD says, else wp-async where the kernel has it, else
 # fork. A method that is named and does not work here is refused.
 method = "automatic"
+# Objects that implement FT::Checkpointable or FT::Updateable: a portable image holds the states that
+# they give by their own methods, for another process, binary or host (`auxin run --state-from`).
+# Each is a "corbaloc:…", an "IOR:…", or "file:…" with a file that holds one.
+# objects = ["corbaloc::127.0.0.1:5000/Bank"]
+# Where the portable image stands (default: in the group's directory, with which it goes), and how
+# often it is taken. 0: only by `auxin checkpoint --portable`.
+# portable_file = "/var/lib/bank.image"
+portable_every_s = 0
 
 [locks]
 # "contention-points": what the join-point maps select. "all": every lock of every library, as a

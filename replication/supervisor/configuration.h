@@ -46,6 +46,9 @@ struct Configuration {
   uint32_t checkpoint_log_percent = 25;
   uint32_t checkpoint_deltas = 16;
   checkpoint::TrackingMethod checkpoint_method = checkpoint::TrackingMethod::kAutomatic;
+  std::vector<std::string> objects;    // references of those whose own methods give their state
+  std::string portable_file;           // "": in the group's directory
+  uint32_t portable_every_s = 0;       // 0: only when asked for
   bool order_every_lock = false;       // as a single-level system must; one replica only
   replication::Compare compare = replication::Compare::kBytes;
   std::string map_directory;           // "": where the maps were installed

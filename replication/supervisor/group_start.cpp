@@ -252,6 +252,14 @@ Result<PreparedGroup> start_fresh(const Configuration& configuration, Checked ch
   if (!configuration.ready_file.empty()) {
     record.ready_file = fs::absolute(configuration.ready_file, ignored);
   }
+  for (const std::string& reference : configuration.objects) {
+    const bool file = reference.starts_with("file:");
+    record.objects.push_back(
+        file ? "file:" + fs::absolute(reference.substr(5), ignored).string() : reference);
+  }
+  if (!configuration.portable_file.empty())
+    record.portable_file = fs::absolute(configuration.portable_file, ignored);
+  record.portable_every_s = configuration.portable_every_s;
   record.root_created = directory.root_created();
   InitialCopy initial_copy(directory.path() + "/" + kInitialCopyDirectory);
   const int count = static_cast<int>(checked.settings.replica_count);

@@ -69,6 +69,9 @@ Result<bool> StartRecord::save(const std::string& directory) const {
                                  {"working_directory", working_directory},
                                  {"boot_id", boot_id},
                                  {"ready_file", ready_file},
+                                 {"objects", objects},
+                                 {"portable_file", portable_file},
+                                 {"portable_every_s", portable_every_s},
                                  {"root_created", root_created}};
   unlink(unfinished.c_str());
   int error = write_whole(unfinished, text_of(record) + "\n");
@@ -100,6 +103,9 @@ Result<StartRecord> StartRecord::load(const std::string& directory) {
     result.working_directory = record.at("working_directory");
     result.boot_id = record.at("boot_id");
     result.ready_file = record.at("ready_file");
+    result.objects = record.value("objects", std::vector<std::string>());
+    result.portable_file = record.value("portable_file", "");
+    result.portable_every_s = record.value("portable_every_s", uint32_t{0});
     result.root_created = record.at("root_created");
     return result;
   } catch (const nlohmann::json::exception&) {

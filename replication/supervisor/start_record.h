@@ -4,6 +4,7 @@
 // adopted group is started with the same again.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct StartRecord {
   std::string working_directory;
   std::string boot_id;        // stable memory does not outlive its host's run
   std::string ready_file;     // absolute; "": none
+  std::vector<std::string> objects;  // whose own methods give their state; files are absolute
+  std::string portable_file;  // absolute; "": in the directory
+  uint32_t portable_every_s = 0;  // 0: only when asked for
   bool root_created = false;  // the root goes with the group
 
   // The same command line (bytes that are not UTF-8 are not told apart).

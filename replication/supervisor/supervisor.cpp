@@ -145,9 +145,11 @@ int Supervisor::run() {
       look_at_wishes();
       start_what_is_due();
       appear_ready();
+      if (result_) break;
       watch_poison();
       look_at_log();
       look_at_checkpoints();
+      look_at_states();
     }
     tell_promotions();
     if (!result_) go_on_ending();
@@ -527,6 +529,7 @@ void Supervisor::appear_ready() {
   for (int id = 0; id < count_ && !passive(); ++id) {
     if (!processes_[id].runs() || control().replicas[id].ready.load() == 0) return;
   }
+  if (!state_is_given()) return;
   was_ready_ = true;
   if (std::string fault = group_.ready_file.appear(getpid()); !fault.empty()) {
     progress_.error(fault);

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/portable/portable_image.h"
 #include "replication/supervisor/checkpoints.h"
 #include "replication/supervisor/death_times.h"
 #include "replication/supervisor/descriptor.h"
@@ -29,6 +30,7 @@
 #include "replication/supervisor/poison_watch.h"
 #include "replication/supervisor/progress.h"
 #include "replication/supervisor/replica_process.h"
+#include "replication/supervisor/state_work.h"
 
 namespace auxin::supervisor {
 
@@ -54,6 +56,8 @@ class SupervisorSignals {
 struct SupervisorOptions {
   bool end_at_once = false;             // adopt only to end
   int64_t kill_after_ms = 0;            // with end_at_once: the patience for an orderly end
+  // Given to the server's objects before the group is told ready.
+  std::optional<checkpoint::PortableImage> state;
 };
 
 class Supervisor {
@@ -113,6 +117,11 @@ class Supervisor {
   void answer_wish(bool done, const std::string& text);
   void start_backups();
 
+  // States by the application's own methods.
+  bool state_is_given();
+  bool refuse_state(const std::string& fault);
+  void look_at_states();
+
   // The end.
   void forward(int signal);
   void forward_to(int id, int signal);
@@ -154,6 +163,10 @@ class Supervisor {
   Clock leader_silent_since_ms_ = 0;
   std::string restoring_;        // what to tell when it is done; "": nothing is being restored
   uint64_t switch_asked_ = 0;    // checkpoint that a change of style waits for; 0: none
+  StateWork state_work_;
+  bool state_given_ = false;
+  std::string told_state_fault_;
+  Clock next_states_ms_ = 0;     // 0: at once
   PoisonWatch poison_watch_;
   DeathTimes deaths_;
 
