@@ -4,8 +4,9 @@
 //
 //     ledger_server [--no-state] [--no-update] [--refuse-state] [-ORB...]
 //
-// The object's key is Ledger. --no-state, --no-update: NoStateAvailable, NoUpdateAvailable is
-// raised; --refuse-state: InvalidState. Built twice: ledger_server_vector holds the same sums in memory of another layout.
+// The object's key is Ledger. --no-state, --no-update, --refuse-state: NoStateAvailable,
+// NoUpdateAvailable, InvalidState is raised. Built twice: ledger_server_vector holds
+// the same sums in memory of another layout.
 #include <pthread.h>
 #include <signal.h>
 
