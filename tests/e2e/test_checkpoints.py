@@ -47,7 +47,7 @@ class CheckpointCase(BankCase):
         self.assertNotIn("did not come to life", self.group.errors())
         return report
 
-    def rejoin_campaign(self, mix, clients=3, rate_per_s=0):
+    def rejoin_campaign(self, mix, clients=3, rate_per_s=3000 if paths.LONG else 0):
         with stock_load.BankLoad(self.port, clients, mix, rate_per_s) as bank_load:
             for number in range(200 if paths.LONG else 6):
                 bank_load.let_run(0.2)
