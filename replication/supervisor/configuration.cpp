@@ -472,9 +472,9 @@ deltas = {deltas}
 # stand. "automatic": what AUXIN_CHECKPOINT_METHOD says, else wp-async where the kernel has it, else
 # fork. A method that is named and does not work here is refused.
 method = "automatic"
-# Objects that implement FT::Checkpointable or FT::Updateable: a portable image holds the states that
-# they give by their own methods, for another process, binary or host (`auxin run --state-from`).
-# Each is a "corbaloc:…", an "IOR:…", or "file:…" with a file that holds one.
+# Objects that implement FT::Checkpointable or FT::Updateable: a portable image holds the states
+# that they give by their own methods, for another process, binary or host (`auxin run
+# --state-from`). Each is a "corbaloc:…", an "IOR:…", or "file:…" with a file that holds one.
 # objects = ["corbaloc::127.0.0.1:5000/Bank"]
 # Where the portable image stands (default: in the group's directory, with which it goes), and how
 # often it is taken. 0: only by `auxin checkpoint --portable`.
