@@ -53,6 +53,7 @@ class Connection {
 
   // Each is 0, or errno.
   int connect_to(const addrinfo& address) {
+    if (fd_ >= 0) close(fd_);
     fd_ = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd_ < 0) return errno;
     const int one = 1;
@@ -138,7 +139,9 @@ CallResult exchange(const ObjectReference& object, const Octets& request, int64_
                                 &addresses);
   if (fault != 0) return unreachable(object, gai_strerror(fault));
   Connection connection(deadline_ms);
-  int error = connection.connect_to(*addresses);
+  int error = EADDRNOTAVAIL;
+  for (const addrinfo* each = addresses; each != nullptr && error != 0; each = each->ai_next)
+    error = connection.connect_to(*each);
   freeaddrinfo(addresses);
   if (error == 0) error = connection.send_all(request);
   Octets message(kHeaderBytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/portable/object_reference.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cerrno>
 #include <cstring>
@@ -48,7 +49,12 @@ Result<ObjectReference> parse_location(const std::string& text) {
     address.remove_prefix(at + 1);
   ObjectReference reference;
   reference.port = kUsualPort;
-  const size_t colon = address.rfind(':');
+  // The colons of an IPv6 address stand in brackets.
+  const size_t bracket = address.starts_with("[") ? address.find(']') : 0;
+  if (bracket == std::string_view::npos) return not_understood(text, "it has a [ without a ]");
+  const size_t colon = address.find(':', bracket);
+  if (bracket != 0 && bracket + 1 != std::min(colon, address.size()))
+    return not_understood(text, "something stands between ] and port");
   if (colon != std::string_view::npos) {
     const std::string_view port = address.substr(colon + 1);
     const auto parsed = std::from_chars(port.data(), port.data() + port.size(), reference.port);
@@ -56,6 +62,7 @@ Result<ObjectReference> parse_location(const std::string& text) {
       return not_understood(text, "its port is none");
     address = address.substr(0, colon);
   }
+  if (bracket != 0) address = address.substr(1, bracket - 1);
   if (address.empty() || address.find(',') != std::string_view::npos)
     return not_understood(text, "it must have exactly one host");
   reference.host = address;

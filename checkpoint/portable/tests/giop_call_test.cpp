@@ -99,6 +99,11 @@ TEST(ObjectReference, LocationsAreUnderstood) {
     ASSERT_TRUE(parsed) << parsed.error();
     EXPECT_EQ(*parsed, bank);
   }
+  for (const char* text : {"corbaloc::[::1]:4711/Bank", "corbaloc::1.2@[::1]:4711/Bank"}) {
+    auto parsed = parse_object_reference(text);
+    ASSERT_TRUE(parsed) << parsed.error();
+    EXPECT_EQ(*parsed, (ObjectReference{"::1", 4711, "Bank"}));
+  }
   auto usual = parse_object_reference("corbaloc::host/%00");
   ASSERT_TRUE(usual);
   EXPECT_EQ(*usual, (ObjectReference{"host", 2809, std::string(1, '\0')}));
@@ -108,7 +113,8 @@ TEST(ObjectReference, WhatIsNoneIsRefused) {
   for (const char* text :
        {"", "Bank", "corbaloc::127.0.0.1:4711", "corbaloc::127.0.0.1:4711/", "corbaloc:ssliop:h/K",
         "corbaloc::h:0/K", "corbaloc::h:70000/K", "corbaloc::h:1x/K", "corbaloc::a,:b/K",
-        "corbaloc::h/K%4", "corbaloc::h/K%zz", "corbaloc::/K", "IOR:", "IOR:0", "IOR:zz",
+        "corbaloc::h/K%4", "corbaloc::h/K%zz", "corbaloc::/K", "corbaloc::[]/K",
+        "corbaloc::[::1/K", "corbaloc::[::1]1:2/K", "corbaloc::::1:5/K", "IOR:", "IOR:0", "IOR:zz",
         "IOR:01000000", "file:/no/such/file", "corbaname::h#x"})
     EXPECT_FALSE(parse_object_reference(text)) << text;
 }
