@@ -104,8 +104,9 @@ int take_portable(const Options& options) {
       options.file.empty() ? supervisor::portable_file_of(*record, directory) : options.file;
   checkpoint::TakingOptions taking;
   taking.lineage = supervisor::portable_lineage(memory->control());
-  // A file of one's own is whole: the group's next update follows what the group's own image has.
-  taking.whole = !options.file.empty() || !options.objects.empty();
+  taking.notes = supervisor::portable_notes_of(directory);
+  // A file of one's own is whole. What the objects gave for it, the group's own image lacks.
+  taking.apart = !options.file.empty() || !options.objects.empty();
   taking.patience_ms = static_cast<int64_t>(options.timeout_s * 1000);
   auto image = checkpoint::take_portable_image(file, objects, taking);
   if (!image) return refuse(image.error());

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // auxin switch: a running group changes its style.
-// auxin restore: a running group begins again from a checkpoint.
+// auxin restore: a running group begins again from a checkpoint, or its objects get the states of a
+// portable image.
 #include <fmt/format.h>
 #include <poll.h>
 
 #include <memory>
 #include <optional>
 
+#include "checkpoint/portable/state_transfer.h"
 #include "cli/command.h"
 #include "replication/supervisor/configuration.h"
 #include "replication/supervisor/group_memory.h"
+#include "replication/supervisor/portable_file.h"
 #include "replication/supervisor/sentence.h"
+#include "replication/supervisor/start_record.h"
 #include "replication/supervisor/state_directory.h"
 
 namespace auxin::cli {
@@ -28,6 +32,9 @@ struct Options {
   std::string style;
   uint64_t checkpoint = 0;
   double timeout_s = 60;
+  bool portable = false;
+  std::string file;                  // of the portable image; "": the group's
+  std::vector<std::string> objects;  // none: the group's
 };
 
 // Has the group's supervisor do it, and waits.
@@ -60,6 +67,31 @@ int ask(const Options& options, Wish wish, uint64_t value) {
   const std::string answer = supervisor::load_text(control.wish_answer);
   if (answer.empty() || answer[0] != '+') return refuse(answer.empty() ? answer : answer.substr(1));
   return print(fmt::format("{}: {}\n", options.name, answer.substr(1)));
+}
+
+// The objects are called from here: no process ends, and clients stay connected.
+int give_portable(const Options& options) {
+  const std::string directory =
+      supervisor::find_group(options.state_root.value_or(""), options.name);
+  if (directory.empty())
+    return refuse(fmt::format("there is no group {}; `auxin status` lists those there are",
+                              options.name));
+  auto record = supervisor::StartRecord::load(directory);
+  if (!record) return refuse(record.error());
+  const std::string file =
+      options.file.empty() ? supervisor::portable_file_of(*record, directory) : options.file;
+  auto image = checkpoint::read_portable_image(file);
+  if (!image) {
+    refuse(image.error());
+    return kFailed;
+  }
+  auto given = checkpoint::deliver_portable_image(
+      *image, options.objects.empty() ? record->objects : options.objects,
+      static_cast<int64_t>(options.timeout_s * 1000), supervisor::portable_notes_of(directory));
+  if (!given) return refuse(given.error());
+  const size_t count = image->objects.size();
+  return print(fmt::format("{}: {} object{} the state of {}\n", options.name, count,
+                           count == 1 ? " has" : "s have", file));
 }
 
 int switch_style(const Options& options) {
@@ -98,13 +130,29 @@ void add_switch_commands(CLI::App& app, Action* action) {
 
   auto restored = std::make_shared<Options>();
   command = add_command(app, "restore", "Begin a running group again from a checkpoint", restored);
+  auto* at = command
+                 ->add_option("--at", restored->checkpoint,
+                              "Go back to this one, and give up what came after it")
+                 ->type_name("CHECKPOINT")
+                 ->check(CLI::PositiveNumber);
+  auto* portable = command
+                       ->add_flag("--portable", restored->portable,
+                                  "Give the objects the states of a portable image, by their own "
+                                  "methods")
+                       ->excludes(at);
+  command->add_option("--file", restored->file, "The portable image (default: the group's own)")
+      ->type_name("FILE")
+      ->needs(portable);
   command
-      ->add_option("--at", restored->checkpoint,
-                   "Go back to this one, and give up what came after it")
-      ->type_name("CHECKPOINT")
-      ->check(CLI::PositiveNumber);
+      ->add_option("--object", restored->objects,
+                   "An object, in the image's order (default: the configuration's)")
+      ->type_name("REFERENCE")
+      ->needs(portable);
   command->callback([=] {
-    *action = [=] { return ask(*restored, Wish::kRestore, restored->checkpoint); };
+    *action = [=] {
+      return restored->portable ? give_portable(*restored)
+                                : ask(*restored, Wish::kRestore, restored->checkpoint);
+    };
   });
 }
 

@@ -32,11 +32,12 @@ Error of_object(const std::string& reference, const std::string& what) {
   return Error{"object " + reference.substr(0, 200) + ": " + what};
 }
 
-// One taker at a time for a file, in whatever process; freed with the process.
+// One taker at a time for a file, or for some objects, in whatever process; freed with it.
 class TakerLock {
  public:
   explicit TakerLock(const std::string& path)
-      : fd_(open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+      : path_(path + ".lock"),
+        fd_(open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
     if (fd_ < 0 || flock(fd_, LOCK_EX | LOCK_NB) != 0) error_ = errno;
   }
   ~TakerLock() {
@@ -45,8 +46,14 @@ class TakerLock {
   TakerLock(const TakerLock&) = delete;
   TakerLock& operator=(const TakerLock&) = delete;
   int error() const { return error_; }
+  Error refusal() const {
+    return Error{path_ + ": " +
+                 (error_ == EWOULDBLOCK ? "a portable image is being taken or given already"
+                                        : strerror(error_))};
+  }
 
  private:
+  std::string path_;
   int fd_;
   int error_ = 0;
 };
@@ -181,11 +188,16 @@ Result<PortableImage> take_portable_image(const std::string& path,
                                           const std::vector<std::string>& references,
                                           const TakingOptions& options) {
   const TakerLock lock(path);
-  if (lock.error() == EWOULDBLOCK) return Error{path + ": a portable image is being taken already"};
-  if (lock.error() != 0) return Error{path + ".lock: " + strerror(lock.error())};
-  const UpdateMark mark(path);
+  if (lock.error() != 0) return lock.refusal();
+  const std::string notes = options.notes.empty() ? path : options.notes;
+  std::optional<TakerLock> objects_lock;
+  if (notes != path) {
+    objects_lock.emplace(notes);
+    if (objects_lock->error() != 0) return objects_lock->refusal();
+  }
+  const UpdateMark mark(notes);
   std::optional<PortableImage> before;
-  if (!options.whole && !mark.stands()) {
+  if (!options.whole && !options.apart && !mark.stands()) {
     // One that is damaged, or of another life of the group, is replaced by whole states.
     auto read = read_portable_image(path);
     if (read && read->lineage == options.lineage && same_objects(*read, references)) before = *read;
@@ -200,13 +212,18 @@ Result<PortableImage> take_portable_image(const std::string& path,
   }
   image.made_realtime_ns = static_cast<uint64_t>(now_ns(CLOCK_REALTIME));
   if (auto written = write_portable_image(path, image); !written) return Error{written.error()};
-  mark.clear();
+  if (!options.apart) mark.clear();
   return image;
 }
 
 Result<bool> deliver_portable_image(const PortableImage& image,
                                     const std::vector<std::string>& references,
-                                    int64_t patience_ms) {
+                                    int64_t patience_ms, const std::string& notes) {
+  std::optional<TakerLock> lock;
+  if (!notes.empty()) {
+    lock.emplace(notes);
+    if (lock->error() != 0) return lock->refusal();
+  }
   if (!references.empty() && references.size() != image.objects.size())
     return Error{"the image holds " + std::to_string(image.objects.size()) +
                  " objects, and the configuration names " + std::to_string(references.size())};
@@ -221,12 +238,20 @@ Result<bool> deliver_portable_image(const PortableImage& image,
     if (!object) return Error{object.error()};
     objects.push_back(std::move(*object));
   }
+  // Updates of the states that are given follow no image that was taken.
+  if (!notes.empty()) {
+    if (auto set = UpdateMark(notes).set(); !set) return set;
+  }
   for (size_t i = 0; i < image.objects.size(); ++i) {
     const PortableObject& held = image.objects[i];
     const std::string& name = references.empty() ? held.reference : references[i];
-    if (auto set = give(name, objects[i], "set_state", held.state); !set) return set;
-    for (const auto& update : held.updates)
-      if (auto set = give(name, objects[i], "set_update", update); !set) return set;
+    auto set = give(name, objects[i], "set_state", held.state);
+    for (size_t j = 0; set && j < held.updates.size(); ++j)
+      set = give(name, objects[i], "set_update", held.updates[j]);
+    if (!set) {
+      return Error{set.error() + "; objects that have their state: " + std::to_string(i) + " of " +
+                   std::to_string(objects.size())};
+    }
   }
   return true;
 }

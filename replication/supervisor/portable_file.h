@@ -18,6 +18,11 @@ inline std::string portable_file_of(const StartRecord& record, const std::string
   return record.portable_file.empty() ? directory + "/portable.image" : record.portable_file;
 }
 
+// Where takers of the group's states exclude each other, and note what they have asked for.
+inline std::string portable_notes_of(const std::string& directory) {
+  return directory + "/portable";
+}
+
 // Another number wherever objects may have forgotten what they gave: another group, one that went
 // back to a checkpoint, a server without a log that was started again.
 inline uint64_t portable_lineage(const replication::GroupControl& control) {

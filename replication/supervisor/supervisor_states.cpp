@@ -62,6 +62,7 @@ void Supervisor::look_at_states() {
   const std::string path = portable_file_of(record, group_.directory.path());
   checkpoint::TakingOptions taking;
   taking.lineage = portable_lineage(control());
+  taking.notes = portable_notes_of(group_.directory.path());
   const std::string fault = state_work_.begin([&]() -> std::string {
     auto image = checkpoint::take_portable_image(path, record.objects, taking);
     return image ? "" : image.error();

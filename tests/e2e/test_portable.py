@@ -156,6 +156,56 @@ class PortableTest(unittest.TestCase):
             for _ in range(3):
                 self.assertEqual(self.take(running)["objects"][0]["updates"], 0)
 
+    def test_a_running_group_is_given_a_state(self):
+        apart = self.directory / "apart.image"
+
+        def restore(running, status, *options):
+            done = running.auxin("restore", running.name, "--portable", *options)
+            self.assertEqual(done.returncode, status, done.stderr)
+            return done.stderr
+        with self.group() as running, giop.Connection("127.0.0.1", self.port) as connection:
+            for number in range(20):
+                add(connection, f"name-{number}", number)
+            self.take(running)
+            add(connection, "name-1", 100)
+            self.assertEqual(self.take(running)["objects"][0]["updates"], 1)
+            state = connection.call(KEY, "get_state").octets()
+            add(connection, "name-2", 100)
+            restore(running, 0)
+            self.assertEqual(connection.call(KEY, "get_state").octets(), state)
+            # Its updates follow what was given to it, not what was taken from it.
+            add(connection, "name-3", 100)
+            self.assertEqual(self.take(running)["objects"][0]["updates"], 0)
+            self.take(running, "--file", str(apart))
+            nobody = f"corbaloc::127.0.0.1:{self.port}/Nobody"
+            self.assertIn("OBJECT_NOT_EXIST", restore(running, 2, "--file", str(apart), "--object",
+                                                      nobody, "--timeout", "0.2"))
+            content = bytearray(apart.read_bytes())
+            content[len(content) // 2] ^= 1
+            apart.write_bytes(content)
+            self.assertIn("damaged", restore(running, 1, "--file", str(apart)))
+            running.assert_same_through_each(lambda _: self.state())
+            running.assert_no_mismatch()
+
+    def test_a_state_for_a_file_apart_takes_nothing_from_the_groups_own_image(self):
+        with self.killed_at_the_end() as running:
+            def add_one(name, amount):
+                with giop.Connection("127.0.0.1", self.port) as connection:
+                    add(connection, name, amount)
+            for number in range(20):
+                add_one(f"name-{number}", number)
+            self.take(running)
+            add_one("before", 1)
+            self.take(running, "--file", str(self.directory / "apart.image"))
+            add_one("after", 2)
+            # An update would be of what came after only: "before" is in the file apart.
+            self.assertEqual(self.take(running)["objects"][0]["updates"], 0)
+            add_one("last", 3)
+            self.assertEqual(self.take(running)["objects"][0]["updates"], 1)
+            state = self.state()
+        with self.restored():
+            self.assertEqual(self.state(), state)
+
     def test_an_object_without_a_state_is_refused_and_the_image_stays(self):
         self.kill_with_state()
         before = self.image.read_bytes()
