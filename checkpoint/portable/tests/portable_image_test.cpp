@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Goal: what was written is read back; whatever happens to the bytes is noticed.
-// Method: one image with every kind of content; each bit of it turned, each end cut off.
+// Method: one image with every kind of content; each bit of it turned, each end cut off; its writer
+// ended at each step.
 #include "checkpoint/portable/portable_image.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "checkpoint/store/file_calls.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -94,6 +98,40 @@ TEST_F(PortableImageFile, StaysWholeWhereTheNextCannotBeWritten) {
   auto read = read_portable_image(path_);
   ASSERT_TRUE(read) << read.error();
   expect_equal(*read, example());
+}
+
+int steps_left = 0;
+void end_at_step(FileStep) {
+  if (steps_left-- == 0) _exit(9);
+}
+
+TEST_F(PortableImageFile, StaysWholeWhereverTheNextOnesWriterIsEnded) {
+  ASSERT_TRUE(write_portable_image(path_, example()));
+  PortableImage next = example();
+  next.lineage = 8;
+  int ended = 0;
+  for (;; ++ended) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      steps_left = ended;
+      FileCalls::set_before_step(end_at_step);
+      const auto written = write_portable_image(path_, next);
+      _exit(written ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    auto read = read_portable_image(path_);
+    ASSERT_TRUE(read) << read.error();
+    if (WEXITSTATUS(status) == 0) {  // over all that the ended ones have left
+      expect_equal(*read, next);
+      break;
+    }
+    ASSERT_EQ(WEXITSTATUS(status), 9);
+    expect_equal(*read, example());
+  }
+  EXPECT_GE(ended, 5);  // created, written, on the disk, named, its name on the disk
 }
 
 TEST_F(PortableImageFile, ThatIsNotThereOrNoFileIsRefusedByName) {
