@@ -165,7 +165,9 @@ class ProcessImageTest(unittest.TestCase):
         subject = Subject(self, megabytes=1, deltas=True)
         base, second, third = (subject.save() for _ in range(3))
         damaged = subject.directory / "damaged"
-        damaged.write_bytes(b"".join((second.read_bytes()[:100], b"?", second.read_bytes()[101:])))
+        content = bytearray(second.read_bytes())
+        content[100] ^= 1
+        damaged.write_bytes(content)
         damaged.chmod(0o600)
         for path, code in ((third, 2), (damaged, 1), (subject.directory / "nothing", 2)):
             standby = Standby(self, subject, [base])
