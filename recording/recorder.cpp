@@ -29,6 +29,7 @@
 #include "libmeta_os/counters.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
+#include "libmeta_os/never_destroyed.h"
 #include "libmeta_os/observation.h"
 #include "libmeta_os/private_memory.h"
 #include "metamarkers/annotation.h"
@@ -435,8 +436,8 @@ class Recorder final : public os::Observer {
 };
 
 Recorder& recorder() {
-  static Recorder instance;
-  return instance;
+  static os::NeverDestroyed<Recorder> instance;
+  return *instance;
 }
 
 Region* make_region(const Plan& plan, char* error, unsigned error_size) {

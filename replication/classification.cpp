@@ -6,6 +6,7 @@
 #include "libmeta_os/counters.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
+#include "libmeta_os/never_destroyed.h"
 #include "metamarkers/interception.h"
 #include "metamarkers/marker_stack.h"
 #include "metamarkers/stack_inspection.h"
@@ -59,8 +60,8 @@ bool own_business(const markers::Marker* top) {
 }  // namespace
 
 MapClassification& map_classification() {
-  static MapClassification instance;
-  return instance;
+  static os::NeverDestroyed<MapClassification> instance;
+  return *instance;
 }
 
 void MapClassification::add_map(const markers::JoinPointMap* map) {

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "libmeta_os/never_destroyed.h"
 #include "libmeta_os/real_calls.h"
 #include "metamarkers/interception.h"
 #include "replication/agreed_values.h"
@@ -57,12 +58,12 @@ void describe(const Footprint& footprint) {
 }  // namespace
 
 const Footprint& semi_active_footprint() {
-  static OrderedSynchronisation synchronisation;
-  static NamedThreads threads;
-  static SharedDescriptors descriptors;
-  static AgreedValues values;
-  static const Footprint footprint{"semi-active", &synchronisation, &threads, &descriptors, &values,
-                                   true};
+  static os::NeverDestroyed<OrderedSynchronisation> synchronisation;
+  static os::NeverDestroyed<NamedThreads> threads;
+  static os::NeverDestroyed<SharedDescriptors> descriptors;
+  static os::NeverDestroyed<AgreedValues> values;
+  static const Footprint footprint{"semi-active", &*synchronisation, &*threads,
+                                   &*descriptors, &*values,          true};
   return footprint;
 }
 
@@ -81,8 +82,8 @@ class ServingNotice final : public os::DescriptorFacet {
 }  // namespace
 
 const Footprint& supervised_footprint() {
-  static ServingNotice notice;
-  static const Footprint footprint{"none", nullptr, nullptr, &notice, nullptr, true};
+  static os::NeverDestroyed<ServingNotice> notice;
+  static const Footprint footprint{"none", nullptr, nullptr, &*notice, nullptr, true};
   return footprint;
 }
 

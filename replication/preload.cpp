@@ -22,6 +22,7 @@
 #include "libmeta_os/descriptor_table.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
+#include "libmeta_os/never_destroyed.h"
 #include "libmeta_os/real_calls.h"
 #include "libmeta_req/orb_binding.h"
 #include "libmeta_req/request_tracker.h"
@@ -247,8 +248,8 @@ class Process final : public os::ProcessFacet {
 };
 
 Process* process_facet() {
-  static Process instance;
-  return &instance;
+  static os::NeverDestroyed<Process> instance;
+  return &*instance;
 }
 
 __attribute__((constructor)) void load() {

@@ -14,6 +14,7 @@
 #include "libmeta_os/counters.h"
 #include "libmeta_os/guard.h"
 #include "libmeta_os/modules.h"
+#include "libmeta_os/never_destroyed.h"
 #include "libmeta_os/signal_names.h"
 #include "libmeta_os/unsupported_scan.h"
 #include "metamarkers/elf_modules.h"
@@ -115,7 +116,8 @@ void prepare_unsupported_uses() {
 
 void look_for_unsupported_uses() {
   const os::MetaLevel meta;
-  static Scan scan;
+  static os::NeverDestroyed<Scan> kept;
+  Scan& scan = *kept;
   scan.wanted.clear();
   scan.accused = accused_modules();
   os::for_each_module(choose_module, &scan);

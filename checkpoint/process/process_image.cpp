@@ -17,6 +17,7 @@
 #include "checkpoint/process/segment_file.h"
 #include "checkpoint/process/thread_restart.h"
 #include "checkpoint/process/thread_stop.h"
+#include "libmeta_os/never_destroyed.h"
 #include "libmeta_os/raw_syscall.h"
 
 namespace auxin::checkpoint {
@@ -42,7 +43,6 @@ constinit Kept kept{};
 constinit ImageTables tables{};
 constinit SegmentFile file{};
 constinit SegmentHeader header{};
-constinit ImagePages pages{};
 constinit ForkedWriter child{};
 
 // The image whose next segment would be a delta.
@@ -56,6 +56,12 @@ uint64_t stopped_ns = 0;   // when the latest stop began
 
 constexpr int kMostRounds = 4;
 constexpr uint64_t kLittleBytes = 256 * 1024;  // copied in the stop in a tenth of a millisecond
+
+// The process may be at its end already.
+ImagePages& pages() {
+  static os::NeverDestroyed<ImagePages> instance;
+  return *instance;
+}
 
 uint64_t now_ns(clockid_t clock) {
   timespec now;
@@ -118,7 +124,7 @@ const char* describe() {
   process = ImageProcess{};
   if (!read_memory_map(&process)) return "/proc/self/stat or auxv can't be read";
   read_kernel_state(&kept.kernel);
-  kept.descriptors.read([](int fd) { return pages.owns(fd) || file.owns(fd); });
+  kept.descriptors.read([](int fd) { return pages().owns(fd) || file.owns(fd); });
   if (const char* problem = tables.fill(&process)) return problem;
   kept.descriptors.leave_shared_files([](const char* path) { return tables.shares(path); });
   if (const char* problem = kept.descriptors.problem()) return problem;
@@ -161,8 +167,8 @@ void write_failed(SaveResult* result, const char* path, long error) {
 // Everything but what needs the stop; threads run. False: it failed, and result says why.
 bool copy_ahead(const SaveOptions& options, SaveResult* result) {
   long error = file.create(options.path);
-  if (error == 0 && pages.tracks()) {
-    if (chain.length == 0) error = pages.copy_found(tables, file);
+  if (error == 0 && pages().tracks()) {
+    if (chain.length == 0) error = pages().copy_found(tables, file);
     for (int round = 0; round < kMostRounds && error == 0; ++round) {
       if (const char* problem = tables.fill(&header.process)) {
         say(result, SaveOutcome::kRefused, "%s", problem);
@@ -170,7 +176,7 @@ bool copy_ahead(const SaveOptions& options, SaveResult* result) {
         return false;
       }
       uint64_t bytes = 0;
-      error = pages.copy_changed(tables, file, &bytes);
+      error = pages().copy_changed(tables, file, &bytes);
       if (bytes < kLittleBytes) break;
     }
   }
@@ -183,11 +189,11 @@ bool copy_ahead(const SaveOptions& options, SaveResult* result) {
 // A base begins with a short stop: what pages there are, and from when on changes are told.
 bool begin_base(const SaveOptions& options, SaveResult* result) {
   chain = Chain{};
-  if (!pages.tracks()) return true;
+  if (!pages().tracks()) return true;
   if (!stop(options, result)) return false;
   header.process = ImageProcess{};
   const char* problem = tables.fill(&header.process);
-  const long error = problem == nullptr ? pages.begin_base(tables) : 0;
+  const long error = problem == nullptr ? pages().begin_base(tables) : 0;
   resume_threads();
   if (problem != nullptr) say(result, SaveOutcome::kRefused, "%s", problem);
   else if (error != 0) say(result, SaveOutcome::kFailed, "%spages can't be found: error %ld", "",
@@ -197,11 +203,11 @@ bool begin_base(const SaveOptions& options, SaveResult* result) {
 
 // A child that holds the memory of now writes the segment; it gets its name by finish().
 long begin_child() {
-  if (const long error = pages.note_for_child(tables, file); error != 0) return error;
+  if (const long error = pages().note_for_child(tables, file); error != 0) return error;
   return child.start(
       [](void*) {
         long error = file.read_own_memory();
-        if (error == 0) error = pages.copy_in_child(tables, file);
+        if (error == 0) error = pages().copy_in_child(tables, file);
         return error == 0 ? file.seal(header, tables) : error;
       },
       nullptr, file.descriptor());
@@ -214,9 +220,9 @@ bool owns_files() { return kept.hooks.owns_files != nullptr && kept.hooks.owns_f
     say(result, SaveOutcome::kRefused, "%s", problem);
     return;
   }
-  const long error = pages.tracks()  ? pages.stage_rest(tables)
-                     : pages.forks() ? begin_child()
-                                     : pages.copy_all(tables, file);
+  const long error = pages().tracks()  ? pages().stage_rest(tables)
+                     : pages().forks() ? begin_child()
+                                       : pages().copy_all(tables, file);
   if (error != 0) write_failed(result, options.path, error);
   else result->outcome = SaveOutcome::kSaved;
 }
@@ -225,7 +231,7 @@ bool owns_files() { return kept.hooks.owns_files != nullptr && kept.hooks.owns_f
 void finish(const SaveOptions& options, SaveResult* result) {
   const bool saved = result->outcome == SaveOutcome::kSaved;
   long error = kept.descriptors.copy_files(saved ? kept.path : nullptr);
-  if (saved && error == 0 && pages.tracks()) error = pages.copy_staged(tables, file);
+  if (saved && error == 0 && pages().tracks()) error = pages().copy_staged(tables, file);
   if (child.runs()) {
     if (error != 0) child.kill_and_wait();
     else error = child.wait();
@@ -290,7 +296,7 @@ void set_restore_hooks(const RestoreHooks& hooks) { kept.hooks = hooks; }
 
 uint64_t restore_parameter() { return kept.restorer.parameter; }
 
-bool can_save_delta() { return chain.length != 0 && pages.tracks(); }
+bool can_save_delta() { return chain.length != 0 && pages().tracks(); }
 
 SaveResult save_process(const SaveOptions& options) {
   static SaveResult result;   // not on the stack: valid on both returns
@@ -300,11 +306,11 @@ SaveResult save_process(const SaveOptions& options) {
     say(&result, SaveOutcome::kFailed, "%s", "no memory for the image's tables");
     return result;
   }
-  if (const char* problem = pages.prepare(&tables, options.method)) {
+  if (const char* problem = pages().prepare(&tables, options.method)) {
     say(&result, SaveOutcome::kRefused, "%s", problem);
     return result;
   }
-  result.method = pages.method();
+  result.method = pages().method();
   const uint64_t all = ~0ull;
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
               reinterpret_cast<long>(&mask), 8);

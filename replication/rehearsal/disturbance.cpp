@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "libmeta_os/guard.h"
+#include "libmeta_os/never_destroyed.h"
 #include "libmeta_os/observation.h"
 #include "replication/activity.h"
 #include "replication/connection.h"
@@ -94,8 +95,8 @@ class Disturbance final : public os::Observer {
 void begin_disturbance() {
   const char* seed = getenv(kScheduleVariable);
   if (seed == nullptr || *seed == '\0') return;
-  static Disturbance disturbance(strtoull(seed, nullptr, 10));
-  os::observe(&disturbance, os::ObserverPlace::kDisturber);
+  static os::NeverDestroyed<Disturbance> disturbance(strtoull(seed, nullptr, 10));
+  os::observe(&*disturbance, os::ObserverPlace::kDisturber);
 }
 
 }  // namespace auxin::replication
