@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passive styles: one replica executes; the others go on from its checkpoint and the log."""
+import shutil
 import time
 
 from harness import giop, paths, processes, stock_load
@@ -117,6 +118,31 @@ class WarmPassiveTest(PassiveCase):
         self.group.start()   # another supervisor adopts what runs
         self.await_backups()
         self.assertEqual(fingerprint(self.port), before)
+
+
+class UnpublishedTest(PassiveCase):
+    style = "warm-passive"
+
+    def group_options(self):
+        return [*super().group_options(), "--verbose"]
+
+    def test_a_checkpoint_that_was_not_made_known_is_not_gone_on_from(self):
+        """What lies on the disk complete is told to who stands by before it counts."""
+        self.await_backups()
+        newest = self.checkpoints()[-1]["number"]
+        directory = self.group.state_dir / self.group.name / "checkpoints"
+        shutil.copytree(directory / str(newest), directory / str(newest + 7))
+        told = self.group.errors().count("stands by with checkpoint")
+        processes.kill(self.standby())
+        processes.await_true(
+            lambda: self.group.errors().count("stands by with checkpoint") > told, 30,
+            "another one that stands by")
+        self.assertNotIn(f"with checkpoint {newest + 7}", self.group.errors())
+        self.await_backups()
+        with stock_load.BankLoad(self.port, 2, "deposit", 1000) as bank_load:
+            bank_load.let_run(0.2)
+            bank_load.kill(self.group.await_leader()["pid"])
+            self.judge(bank_load)
 
 
 class ColdPassiveTest(PassiveCase):
