@@ -77,6 +77,7 @@ void take(uint64_t number) {
   options.base = number == base;
   options.path = (number & kOnlyLook) != 0 ? nullptr : path;
   options.stopped = stopped;
+  options.owner_word = replica->control().leadership.futex_word();
   options.method = static_cast<checkpoint::TrackingMethod>(
       replica->control().settings.checkpoint_method);
   const checkpoint::SaveResult result = checkpoint::save_process(options);

@@ -48,6 +48,9 @@ class alignas(64) RobustLock {
   bool seems_held() const;
   // The kernel's number of the thread that holds it; 0: nobody. A hint, as above.
   int holder() const;
+  // The word that the kernel marks (FUTEX_OWNER_DIED) and wakes at (FUTEX_WAITERS) as the holder
+  // ends: for programs without libc that wait for that.
+  const void* futex_word() const { return &mutex_.__data.__lock; }
   // Whether the calling thread holds it. A system call.
   bool held_by_caller() const;
 

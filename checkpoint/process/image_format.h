@@ -18,7 +18,7 @@
 namespace auxin::checkpoint {
 
 inline constexpr uint64_t kPageSizeBytes = 4096;
-inline constexpr uint32_t kImageVersion = 2;
+inline constexpr uint32_t kImageVersion = 3;
 inline constexpr char kImageMagic[8] = {'A', 'U', 'X', 'I', 'M', 'A', 'G', 'E'};
 inline constexpr uint32_t kMaxImageRegions = 1u << 16;
 inline constexpr uint32_t kMaxImageFiles = 1u << 12;
@@ -76,6 +76,9 @@ struct ImageProcess {
   uint64_t main_thread_pointer;
   uint64_t main_context;              // address of its SavedContext
   uint64_t restorer_word;             // the restorer writes {begin, end} of itself here
+  // Of a robust futex in memory shared with others: who stands by for the process sees its owner's
+  // death there. 0: there is none.
+  uint64_t owner_word;
 };
 
 struct SegmentHeader {

@@ -34,6 +34,7 @@ struct Kept {
   Descriptors descriptors;
   PosixTimers timers;
   RestorerNote restorer;
+  const void* owner_word;
   RestoreHooks hooks;
   char path[400];             // of the segment
 };
@@ -134,6 +135,7 @@ const char* describe() {
   process.main_thread_pointer = main->thread_pointer;
   process.main_context = reinterpret_cast<uint64_t>(&main->context);
   process.restorer_word = reinterpret_cast<uint64_t>(&kept.restorer);
+  process.owner_word = reinterpret_cast<uint64_t>(kept.owner_word);
   memcpy(header.magic, kImageMagic, sizeof header.magic);
   header.version = kImageVersion;
   header.header_size_bytes = sizeof header;
@@ -324,6 +326,7 @@ SaveResult save_process(const SaveOptions& options) {
       if (stop(options, &result)) {
         describe_own_thread(kept.saver);
         snprintf(kept.path, sizeof kept.path, "%s", options.path);
+        kept.owner_word = options.owner_word;
         set_restart(&kept.saver, &kept.restorer, kept.hooks.thread_arrived);
         if (auxin_save_context(&kept.saver.context) == 0) {
           save_stopped(options, &result);

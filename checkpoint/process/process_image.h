@@ -47,6 +47,9 @@ struct SaveOptions {
   // Of the process's first save; then it stays. kAutomatic: kWpAsync where the kernel has it, else
   // kFork. kFork and kFull make bases only. kFault is refused, as is what the kernel has not.
   TrackingMethod method = TrackingMethod::kAutomatic;
+  // A robust mutex's futex word, in memory that is shared with others, which this process's thread
+  // holds until it ends: a standby that waits for that looks there. May be null.
+  const void* owner_word = nullptr;
   bool sync = true;                    // on the disk before save_process returns
 };
 

@@ -144,15 +144,16 @@ void arrive_in_new_process(ParkedThread& self) {
               static_cast<long>(self.robust_list_size_bytes));
   register_restartable_sequences(self);
   raw_syscall(SYS_prctl, 15 /* PR_SET_NAME */, reinterpret_cast<long>(self.name));
-  put_scheduling_back(self);
   if (owner_arrived != nullptr) owner_arrived(self);
   if (self.is_main != 0) {
     raw_syscall(SYS_munmap, static_cast<long>(the_restorer->begin),
                 static_cast<long>(the_restorer->end - the_restorer->begin));
-    if (&self != the_saver) start(*the_saver);
-    return;
   }
   if (&self == the_saver) return;
+  if (self.is_main != 0) start(*the_saver);
+  // Who starts others runs where the restorer has chosen to, and so they begin there.
+  put_scheduling_back(self);
+  if (self.is_main != 0) return;
   if (not_arrived.fetch_sub(1, std::memory_order_acq_rel) == 1)
     raw_syscall(SYS_futex, reinterpret_cast<long>(&not_arrived), FUTEX_WAKE_PRIVATE, 1);
 }
@@ -169,6 +170,7 @@ void restart_threads(ParkedThread& saver) {
     if (to_start(parked_thread(i))) start(parked_thread(i));
   for (uint32_t left; (left = not_arrived.load(std::memory_order_acquire)) != 0;)
     raw_syscall(SYS_futex, reinterpret_cast<long>(&not_arrived), FUTEX_WAIT_PRIVATE, left, 0);
+  put_scheduling_back(saver);
   note_numbers(saver);
 }
 

@@ -246,11 +246,14 @@ std::optional<Checkpoints::News> Checkpoints::end(const std::string& fault, bool
 
 std::optional<CheckpointSummary> Checkpoints::usable() const {
   if (!obstacle().empty()) return {};
-  // One that is complete and not yet published is only about to be: who stands by is told of it.
+  // One that is complete and not yet published is only about to be: who
+  // stands by is told of it.
   const uint64_t published = memory_.control().checkpoint_number.load();
   std::vector<CheckpointSummary> complete = list_checkpoints(directory_);
   for (auto each = complete.rbegin(); each != complete.rend(); ++each) {
-    if (each->number > published || each->number <= distrusted_ || position_of(*each) < memory_.log().begin()) continue;
+    if (each->number > published || each->number <= distrusted_ ||
+        position_of(*each) < memory_.log().begin())
+      continue;
     each->log_position = position_of(*each);
     return *each;
   }

@@ -47,6 +47,14 @@ size_t strlen(const char* text) {
   return length;
 }
 
+char* strrchr(const char* text, int byte) {
+  const char* found = nullptr;
+  for (;; ++text) {
+    if (*text == static_cast<char>(byte)) found = text;
+    if (*text == '\0') return const_cast<char*>(found);
+  }
+}
+
 int strcmp(const char* a, const char* b) {
   for (; *a != '\0' && *a == *b; ++a, ++b) {}
   return static_cast<unsigned char>(*a) - static_cast<unsigned char>(*b);

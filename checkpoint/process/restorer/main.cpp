@@ -4,7 +4,7 @@
 //
 // Makes a process out of an image, and becomes it; with --wait-for, a warm standby: everything is
 // in its place, newer segments are added as they come, and it becomes the process when the
-// descriptor (a pidfd) can be read.
+// descriptor (a pidfd) can be read, or the owner of the image's word has ended.
 //
 // Everything that could be wrong is looked at before the first byte of the image is put in its
 // place. No libc: the image brings its own.
@@ -36,7 +36,8 @@ constexpr char kUsage[] =
     "Restores a process from the segments of its image, oldest first, and becomes it.\n"
     "N is a number for the process: in a group, which replica it is to be.\n"
     "FD is an open descriptor: when it can be read (a pidfd: when that process has ended), the\n"
-    "process begins; until then its memory stands ready. From the second one, a pipe, the paths\n"
+    "process begins, or as soon as the owner of the robust mutex ends that the image may name;\n"
+    "until then its memory stands ready. From the second one, a pipe, the paths\n"
     "of the image's next segments are read, each with a zero behind it, and added to the memory.\n"
     "Exit status before that: 1 the image is damaged, 2 refused (another kernel, processor, boot\n"
     "or binary; wrong usage), 3 the kernel did not do what is needed.\n";

@@ -107,6 +107,21 @@ void check_regions(const Segment& segment) {
   }
 }
 
+// A standby looks at it, and marks that it waits.
+void check_owner_word(const Segment& segment) {
+  const SegmentHeader& h = *segment.header;
+  const uint64_t word = h.process.owner_word;
+  if (word == 0) return;
+  for (uint32_t i = 0; i < h.region_count; ++i) {
+    const ImageRegion& region = segment.regions[i];
+    if (word < region.begin || word >= region.end) continue;
+    if (word % 4 == 0 && region.kind == ImageRegion::kSharedFile &&
+        segment.files[region.file].writable != 0 && (region.protection & PROT_WRITE) != 0)
+      return;
+  }
+  damaged(segment, "the word of its owner is not in memory that it shares");
+}
+
 // Contents lie in the file one behind the other, in the order of the runs. Where they belong, and
 // whether to the memory at all, is looked at when they are put there.
 void check_runs(const Segment& segment) {
@@ -175,6 +190,7 @@ Segment open_segment(const char* path, uint64_t address, const Segment* previous
   segment.strings = reinterpret_cast<const char*>(address + h.strings_offset);
   check_tables(segment);
   check_regions(segment);
+  check_owner_word(segment);
   check_runs(segment);
   check_chain(segment, previous);
   return segment;

@@ -2,8 +2,11 @@
 #include "checkpoint/process/restorer/standby.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <string.h>
+#include <time.h>
 
+#include "checkpoint/process/restorer/free_processors.h"
 #include "checkpoint/process/restorer/freestanding.h"
 #include "checkpoint/process/restorer/memory.h"
 #include "checkpoint/process/restorer/regions.h"
@@ -15,6 +18,9 @@ using os::raw_syscall;
 
 constexpr size_t kPathSizeBytes = 4096;
 constexpr short kReadable = 1;  // POLLIN
+
+constexpr timespec kLookAtDescriptors{0, 50'000'000};
+constexpr timespec kOthersEnd{0, 200'000};  // all threads of a process but the last, once killed
 
 struct Waited {
   int fd;
@@ -77,21 +83,60 @@ class Standby {
   size_t length_ = 0;
 };
 
+// A robust mutex's word. The kernel marks it as soon as its owner's thread ends; a descriptor can be
+// read only when all of its process is gone, which takes the longer the more memory that had.
+class OwnerWord {
+ public:
+  explicit OwnerWord(uint64_t address)
+      : at_(reinterpret_cast<uint32_t*>(address)),
+        seen_(address == 0 ? 0 : __atomic_load_n(at_, __ATOMIC_ACQUIRE)) {}
+
+  // False: there is no word, or nobody ever held it.
+  bool is_there() const { return seen_ != 0; }
+  bool died() const { return (seen_ & FUTEX_OWNER_DIED) != 0; }
+
+  // Until it changes, or it is time to look at the descriptors.
+  void wait() const {
+    if (!is_there()) return;
+    uint32_t expected = seen_;
+    const uint32_t waited_for = seen_ | FUTEX_WAITERS;  // or the kernel wakes nobody
+    if (!__atomic_compare_exchange_n(at_, &expected, waited_for, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+      return;
+    raw_syscall(SYS_futex, reinterpret_cast<long>(at_), FUTEX_WAIT, waited_for,
+                reinterpret_cast<long>(&kLookAtDescriptors));
+  }
+
+ private:
+  uint32_t* at_;
+  uint32_t seen_;
+};
+
 }  // namespace
 
 Segment stand_by(const StandbyOptions& options, Segment last, uint64_t free_address,
                  CheckBinding check_binding) {
   Standby standby(last, free_address, check_binding);
+  const int ending = process_of(options.wait_for);
   int updates = options.updates_from;
   for (;;) {
+    const OwnerWord owner(standby.last().header->process.owner_word);
     Waited waited[2] = {{options.wait_for, kReadable, 0}, {updates, kReadable, 0}};
-    if (raw_syscall(SYS_poll, reinterpret_cast<long>(waited), 2, -1) <= 0) continue;
-    if (waited[1].revents != 0) {
+    const long ready =
+        raw_syscall(SYS_poll, reinterpret_cast<long>(waited), 2,
+                    owner.is_there() ? 0 : -1);
+    if (ready > 0 && waited[1].revents != 0) {
       if (standby.read_updates(updates)) continue;
       raw_syscall(SYS_close, updates);
       updates = -1;
-    } else if (waited[0].revents != 0) {
+    } else if (ready > 0 && waited[0].revents != 0) {
       break;
+    } else if (owner.died()) {
+      raw_syscall(SYS_nanosleep, reinterpret_cast<long>(&kOthersEnd), 0);
+      keep_off_processors_of(ending);
+      break;
+    } else {
+      owner.wait();
     }
   }
   raw_syscall(SYS_close, options.wait_for);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A warm standby: the image's memory is in its place, and newer segments are applied to it as they
-// come, until the process that it stands by for has ended.
+// come, until the process that it stands by for has ended or the word that the image names says
+// that its owner has. Then other threads of that process may still be ending: what the image does
+// first has to bear that.
 #pragma once
 
 #include "checkpoint/process/restorer/segment.h"
