@@ -83,8 +83,8 @@ class Standby {
   size_t length_ = 0;
 };
 
-// A robust mutex's word. The kernel marks it as soon as its owner's thread ends; a descriptor can be
-// read only when all of its process is gone, which takes the longer the more memory that had.
+// A robust mutex's word. The kernel marks it as soon as its owner's thread ends; a descriptor can
+// be read only when all of its process is gone, which takes the longer the more memory that had.
 class OwnerWord {
  public:
   explicit OwnerWord(uint64_t address)
@@ -123,8 +123,7 @@ Segment stand_by(const StandbyOptions& options, Segment last, uint64_t free_addr
     const OwnerWord owner(standby.last().header->process.owner_word);
     Waited waited[2] = {{options.wait_for, kReadable, 0}, {updates, kReadable, 0}};
     const long ready =
-        raw_syscall(SYS_poll, reinterpret_cast<long>(waited), 2,
-                    owner.is_there() ? 0 : -1);
+        raw_syscall(SYS_poll, reinterpret_cast<long>(waited), 2, owner.is_there() ? 0 : -1);
     if (ready > 0 && waited[1].revents != 0) {
       if (standby.read_updates(updates)) continue;
       raw_syscall(SYS_close, updates);
