@@ -21,20 +21,6 @@ struct KernelDirent {
   char name[1];
 };
 
-char* append(char* to, const char* text) {
-  while (*text != '\0') *to++ = *text++;
-  return to;
-}
-
-char* append_number(char* to, int number) {
-  char digits[12];
-  int count = 0;
-  do digits[count++] = static_cast<char>('0' + number % 10);
-  while ((number /= 10) != 0);
-  while (count > 0) *to++ = digits[--count];
-  return to;
-}
-
 // Skips blanks and reads a number, decimal or with 0x; false: there is none.
 bool next_number(const char** at, uint64_t* number) {
   while (**at == ' ') ++*at;
@@ -53,6 +39,22 @@ bool next_number(const char** at, uint64_t* number) {
 }
 
 }  // namespace
+
+char* append(char* to, const char* text) {
+  while (*text != '\0') *to++ = *text++;
+  *to = '\0';
+  return to;
+}
+
+char* append_number(char* to, int number) {
+  char digits[12];
+  int count = 0;
+  do digits[count++] = static_cast<char>('0' + number % 10);
+  while ((number /= 10) != 0);
+  while (count > 0) *to++ = digits[--count];
+  *to = '\0';
+  return to;
+}
 
 NumberedEntries::~NumberedEntries() {
   if (fd_ >= 0) raw_syscall(SYS_close, fd_);

@@ -27,6 +27,10 @@ class NumberedEntries {
   alignas(8) char buffer_[4096];
 };
 
+// Parts of a path, each with a zero put behind it. `number` >= 0. Returns where that zero stands.
+char* append(char* to, const char* text);
+char* append_number(char* to, int number);
+
 // A whole small file. Returns the bytes read (a zero is put behind them), or -errno.
 long read_small_file(const char* path, char* to, size_t size_bytes);
 

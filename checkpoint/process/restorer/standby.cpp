@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "checkpoint/process/restorer/free_processors.h"
+#include "checkpoint/process/ending_process.h"
 #include "checkpoint/process/restorer/freestanding.h"
 #include "checkpoint/process/restorer/memory.h"
 #include "checkpoint/process/restorer/regions.h"
@@ -20,7 +20,7 @@ constexpr size_t kPathSizeBytes = 4096;
 constexpr short kReadable = 1;  // POLLIN
 
 constexpr timespec kLookAtDescriptors{0, 50'000'000};
-constexpr timespec kOthersEnd{0, 200'000};  // all threads of a process but the last, once killed
+constexpr timespec kOthersEnd{0, 100'000};  // the other threads of a process that was killed
 
 struct Waited {
   int fd;
@@ -117,7 +117,7 @@ class OwnerWord {
 Segment stand_by(const StandbyOptions& options, Segment last, uint64_t free_address,
                  CheckBinding check_binding) {
   Standby standby(last, free_address, check_binding);
-  const int ending = process_of(options.wait_for);
+  static checkpoint::EndingProcess process(options.wait_for);
   int updates = options.updates_from;
   for (;;) {
     const OwnerWord owner(standby.last().header->process.owner_word);
@@ -130,10 +130,11 @@ Segment stand_by(const StandbyOptions& options, Segment last, uint64_t free_addr
       updates = -1;
     } else if (ready > 0 && waited[0].revents != 0) {
       break;
+    } else if (owner.died() && process.only_ends()) {
+      process.keep_off_its_processors();
+      break;
     } else if (owner.died()) {
       raw_syscall(SYS_nanosleep, reinterpret_cast<long>(&kOthersEnd), 0);
-      keep_off_processors_of(ending);
-      break;
     } else {
       owner.wait();
     }

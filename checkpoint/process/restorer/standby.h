@@ -2,8 +2,8 @@
 //
 // A warm standby: the image's memory is in its place, and newer segments are applied to it as they
 // come, until the process that it stands by for has ended or the word that the image names says
-// that its owner has. Then other threads of that process may still be ending: what the image does
-// first has to bear that.
+// that its owner has and none of its threads is in a system call any more. Then the process may be
+// there for some time, but it does nothing.
 #pragma once
 
 #include "checkpoint/process/restorer/segment.h"
