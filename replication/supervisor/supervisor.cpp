@@ -511,9 +511,7 @@ bool Supervisor::ended_as_asked(const std::optional<int>& status) const {
 int Supervisor::leader() const {
   const int id = control().leader.load();
   if (id < 0 || id >= count_ || !processes_[id].runs()) return -1;
-  // One whose threads end already may be succeeded before all of its process is gone.
-  const ReplicaSlot& words = control().replicas[id];
-  return words.role.load() == Role::kLeader && words.life.seems_held() ? id : -1;
+  return control().replicas[id].role.load() == Role::kLeader ? id : -1;
 }
 
 int Supervisor::running_count() const {

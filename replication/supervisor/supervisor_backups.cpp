@@ -65,7 +65,9 @@ int Supervisor::next_backup() const {
 
 void Supervisor::tend_backups() {
   note_backups();
-  const int leading = leader();
+  // One whose threads end is succeeded before all of its process is gone.
+  const int last = leader();
+  const int leading = last >= 0 && slot(last).life.seems_held() ? last : -1;
   bool executing = false;
   for (int id = 0; id < count_; ++id) {
     executing = executing || executes(id);
