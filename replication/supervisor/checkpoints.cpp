@@ -86,6 +86,14 @@ std::string Checkpoints::obstacle() const {
   return replication::is_passive(memory_.control().style.load()) ? "" : obstacle_;
 }
 
+bool Checkpoints::go_on() const {
+  const replication::GroupControl& control = memory_.control();
+  const replication::Settings& settings = control.settings;
+  return control.checkpoint_obstacle[0] == '\0' &&
+         (replication::is_passive(control.style.load()) || settings.checkpoint_every_s != 0 ||
+          settings.checkpoint_every_requests != 0 || settings.checkpoint_log_percent != 0);
+}
+
 Checkpoints::Measure Checkpoints::measure(int64_t now_ms) const {
   return {now_ms, memory_.control().epoch.load(), memory_.control().requests.load(),
           memory_.log().end(), memory_.log().payload_end()};

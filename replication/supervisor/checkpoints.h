@@ -44,6 +44,9 @@ class Checkpoints {
   bool tried() const { return tried_; }  // one was complete, or told why not
   bool busy() const { return number_ != 0 || waits_since_ms_; }
 
+  // They are taken by themselves, and nothing is known that stands in their way.
+  bool go_on() const;
+
   // What a replica can begin with now; nothing: there is none that the log reaches back to.
   std::optional<CheckpointSummary> usable() const;
   // Nobody runs: the group's history goes on from this one, at the log's end; all later ones are

@@ -320,6 +320,11 @@ Result<int> Supervisor::start_process(int id, bool again,
   return start_replica(group_.launch, id);
 }
 
+// Who could be asked for one runs.
+bool Supervisor::checkpoint_may_come() const {
+  return checkpoints_.go_on() && (passive() || count_ == 1 || running_count() > 1);
+}
+
 // Whom only the log's released start kept away.
 void Supervisor::left_out_replicas_may_return() {
   for (int id = 0; id < count_; ++id) {
@@ -443,12 +448,16 @@ void Supervisor::schedule_restart(int id) {
   }
   if (logged() && group_.memory.log().begin() > 0 && !checkpoints_.usable()) {
     left_out_[id] = true;
-    store_text(words.message,
-               "can't join again: the log no longer reaches back to its start, nor to a "
-               "checkpoint");
-    progress_.error(fmt::format("replica {} can't join again: the log no longer reaches back to "
-                                "its start, nor to a checkpoint",
-                                id));
+    if (checkpoint_may_come()) {
+      const char* waits = "waits for the next checkpoint: the log does not reach back to the last";
+      store_text(words.message, waits);
+      progress_.event(fmt::format("replica {} {}", id, waits));
+    } else {
+      const char* never =
+          "can't join again: the log no longer reaches back to its start, nor to a checkpoint";
+      store_text(words.message, never);
+      progress_.error(fmt::format("replica {} {}", id, never));
+    }
   }
   if (left_out_[id]) {
     bool hope = false;
@@ -592,12 +601,13 @@ void Supervisor::look_at_log() {
   for (const int level : {80, 50}) {
     if (percent < level || log_warning_percent_ >= level) continue;
     log_warning_percent_ = level;
-    if (checkpoints_.usable()) continue;
+    if (checkpoints_.usable() || checkpoint_may_come()) continue;
     progress_.event(fmt::format("the log is {} % full; once it is, replicas that die can't join "
                                 "again (see log.entries and log.payload)",
                                 percent));
   }
-  if (log.begin() > 0 && !told_rejoin_impossible_ && !checkpoints_.usable()) {
+  if (log.begin() > 0 && !told_rejoin_impossible_ && !checkpoints_.usable() &&
+      !checkpoint_may_come()) {
     told_rejoin_impossible_ = true;
     progress_.event("the log is full and no longer reaches back to its start: replicas that die "
                     "from now on can't join again");

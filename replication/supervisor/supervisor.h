@@ -91,6 +91,7 @@ class Supervisor {
   bool start(int id, const StandbyEnds& standby = {});
   Result<int> start_process(int id, bool again, const StandbyEnds& standby);
   void look_at_checkpoints();
+  bool checkpoint_may_come() const;
   void left_out_replicas_may_return();
   void replica_ended(int id);
   void schedule_restart(int id);
