@@ -55,7 +55,12 @@ void Supervisor::switch_style(Style wanted) {
   if (wanted == Style::kNone || wanted > Style::kColdPassive)
     return answer_wish(false, "a group's log begins with the group: style none is chosen at its "
                               "start");
-  if (replication::is_passive(wanted) && !passive()) {
+  // Where the log has outrun all others, a passive style's leader is who can make one.
+  const bool nobody_else = running_count() == 1 && leader() >= 0 && !checkpoints_.usable() &&
+                           group_.memory.log().begin() > 0;
+  if (replication::is_passive(wanted) && nobody_else && switch_asked_ == 0) {
+    control().checkpoints_asked.fetch_add(1);
+  } else if (replication::is_passive(wanted) && !passive()) {
     if (switch_asked_ == 0) {
       switch_asked_ = control().checkpoints_asked.fetch_add(1) + 1;
       return;

@@ -145,6 +145,42 @@ class UnpublishedTest(PassiveCase):
             self.judge(bank_load)
 
 
+class OutrunTest(PassiveCase):
+    """A group of which only the leader is left, and the log no longer reaches back to its start."""
+    style = "semi-active"
+
+    def group_options(self):
+        directory = paths.scratch_dir()
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        configuration = directory / "auxin.toml"
+        configuration.write_text('[log]\nentries = 65536\npayload = "16MiB"\n'
+                                 '[checkpoint]\nevery_s = 0\nlog_percent = 0\n')
+        return ["--config", str(configuration)]
+
+    def switch(self, style):
+        done = self.group.auxin("switch", self.group.name, "--style", style)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_it_gets_its_replicas_back_by_way_of_a_passive_style(self):
+        with giop.Connection("127.0.0.1", self.port) as connection:
+            while self.group.status()["log"]["begin"] == 0:
+                for _ in range(1000):
+                    connection.call(b"Bank", "fingerprint")
+            for row in self.group.status()["replicas"]:
+                if row["role"] != "leader":
+                    processes.kill(row["pid"])
+            processes.await_true(lambda: self.group.errors().count("can't join again: ") == 2, 10,
+                                 "two that can't join again")
+            self.switch("warm-passive")
+            processes.await_true(lambda: self.roles() == ["backup", "backup", "leader"], 30,
+                                 "a leader and backups")
+            self.switch("semi-active")
+            self.group.await_all_ready()
+            before = connection.call(b"Bank", "fingerprint").string()
+            self.group.replace_leader()
+            self.assertEqual(connection.call(b"Bank", "fingerprint").string(), before)
+
+
 class ColdPassiveTest(PassiveCase):
     style = "cold-passive"
 
