@@ -183,9 +183,17 @@ void print_times(const char* name, std::vector<double> times) {
          times.back());
 }
 
+// fork(), which ends the program where it fails: nobody is to signal process -1.
+pid_t new_process() {
+  const pid_t child = fork();
+  if (child >= 0) return child;
+  perror("stm_failover: fork");
+  exit(1);
+}
+
 // In a process of its own, which leaves nothing of the memory open in this one.
 bool in_child(const std::function<bool()>& body) {
-  const pid_t child = fork();
+  const pid_t child = new_process();
   if (child == 0) {
     try {
       _exit(body() ? 0 : 1);
@@ -200,7 +208,7 @@ bool in_child(const std::function<bool()>& body) {
 
 int measure(const std::string& path, const Arguments& arguments, Words* words) {
   if (!in_child([&] { make_memory(path, arguments); return true; })) return 1;
-  const pid_t backup = fork();
+  const pid_t backup = new_process();
   if (backup == 0) run_backup(path, words);
   bool good = eventually(words->backup_ready, 1);
   std::vector<double> detected, consistent, warned;
@@ -208,7 +216,7 @@ int measure(const std::string& path, const Arguments& arguments, Words* words) {
   srand(1);
   for (uint32_t round = 1; good && round <= arguments.rounds; ++round) {
     words->round = round;
-    const pid_t primary = fork();
+    const pid_t primary = new_process();
     if (primary == 0) run_primary(path, arguments, words);
     good = eventually(words->primary_ready, round);
     pause_us(1000 + rand() % 5000);

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "stmemu/test_memory.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::replication {
 namespace {
@@ -202,7 +203,7 @@ TEST_F(KernelCountsTest, AnotherProcessesDescriptorComesOverWithItsCounts) {
   EXPECT_NE(fcntl(copy, F_GETFD) & FD_CLOEXEC, 0);
   while (client_.counts().consumed == 0) sched_yield();
   EXPECT_EQ(fetch_descriptor(child, only_there + 1), -EBADF);
-  kill(child, SIGKILL);
+  kill_one(child, SIGKILL);
   EXPECT_EQ(stm::end_of(child), -SIGKILL);
   expect_both_counted();  // the socket has outlived its process
   EXPECT_EQ(fetch_descriptor(child, only_there), -ESRCH);

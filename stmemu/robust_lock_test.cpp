@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "stmemu/test_memory.h"
+#include "tests/harness/kill_one.h"
 
 // ThreadSanitizer of g++ 12 does not know pthread_mutex_clocklock, and what dead owners leave
 // behind it takes for misuse.
@@ -96,7 +97,7 @@ TEST_F(RobustLockTest, AnotherLivingOwnerIsBusy) {
   clock_gettime(CLOCK_MONOTONIC, &after);
   EXPECT_GE((after.tv_sec - before.tv_sec) * 1'000'000'000 + after.tv_nsec - before.tv_nsec,
             20'000'000);
-  kill(child, SIGKILL);
+  kill_one(child, SIGKILL);
   EXPECT_EQ(end_of(child), -SIGKILL);
 }
 
@@ -104,7 +105,7 @@ TEST_F(RobustLockTest, AKilledOwnerIsSeenOnceByEachWayOfTaking) {
   for (int way = 0; way < 3; ++way) {
     shared_->ready = 0;
     const pid_t child = holder();
-    kill(child, SIGKILL);
+    kill_one(child, SIGKILL);
     const Taken taken = way == 0   ? lock().lock(calls_)
                         : way == 1 ? lock().lock_for(calls_, 60'000'000)
                                    : (end_of(child), lock().try_lock(calls_));
@@ -120,7 +121,7 @@ TEST_F(RobustLockTest, AKilledOwnerIsSeenOnceByEachWayOfTaking) {
 
 TEST_F(RobustLockTest, AnOwnerThatDiedIsNotSeenAsHolding) {
   const pid_t child = holder();
-  kill(child, SIGKILL);
+  kill_one(child, SIGKILL);
   EXPECT_EQ(end_of(child), -SIGKILL);
   EXPECT_FALSE(lock().seems_held());
 }
@@ -144,7 +145,7 @@ TEST_F(RobustLockTest, OfSeveralWaitersExactlyOneGetsTheDeath) {
     }));
   }
   await_ready(1 + kWaiters);
-  kill(owner, SIGKILL);
+  kill_one(owner, SIGKILL);
   EXPECT_EQ(end_of(owner), -SIGKILL);
   for (const pid_t waiter : waiters) EXPECT_EQ(end_of(waiter), 0);
   EXPECT_EQ(shared_->owner_died, 1);
@@ -192,12 +193,12 @@ TEST_F(RobustLockTest, WorkersKilledAtRandomNeverBreakMutualExclusionUnannounced
     const uint64_t goal = shared_->first.load() + 1 + random() % 100;  // progress, not time
     while (shared_->first.load() < goal) std::this_thread::yield();
     pid_t& victim = workers[random() % workers.size()];
-    kill(victim, SIGKILL);
+    kill_one(victim, SIGKILL);
     ASSERT_EQ(end_of(victim), -SIGKILL);
     victim = in_child(worker);
   }
   for (const pid_t child : workers) {
-    kill(child, SIGKILL);
+    kill_one(child, SIGKILL);
     EXPECT_EQ(end_of(child), -SIGKILL);
   }
 }

@@ -17,6 +17,7 @@
 #include "replication/supervisor/group_start.h"
 #include "replication/supervisor/processes.h"
 #include "replication/supervisor/sentence.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::cli {
 namespace {
@@ -87,13 +88,13 @@ Process::Process(Process&& other) noexcept
 
 Process::~Process() {
   if (pid_ <= 0 || status_) return;
-  kill(pid_, SIGKILL);
+  kill_one(pid_, SIGKILL);
   while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }
 
 void Process::signal(int number) const {
-  if (!status_) kill(pid_, number);
+  if (!status_) kill_one(pid_, number);
 }
 
 bool Process::ended() {

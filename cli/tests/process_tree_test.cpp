@@ -3,6 +3,7 @@
 // Goal: it is told of a process whether it has something to do. Method: children that run, that
 // sleep, and of which one thread of two runs.
 #include "cli/runs/process_tree.h"
+#include "tests/harness/kill_one.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -28,7 +29,7 @@ class Child {
     _exit(0);
   }
   ~Child() {
-    kill(pid_, SIGKILL);
+    kill_one(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
   }
   Child(const Child&) = delete;

@@ -9,6 +9,7 @@
 
 #include "cli/tests/command_run.h"
 #include "replication/supervisor/processes.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::cli {
 
@@ -28,7 +29,7 @@ class RunLife : public CommandTest {
   void kill_everything(Process& run) {
     run.signal(SIGSTOP);
     const auto members = supervisor::members_of(memory_path());
-    for (const auto& member : members) kill(member.pid, SIGKILL);
+    for (const auto& member : members) kill_one(member.pid, SIGKILL);
     run.signal(SIGKILL);
     run.wait();
     ASSERT_TRUE(await([&] { return supervisor::members_of(memory_path()).empty(); }));
@@ -37,7 +38,7 @@ class RunLife : public CommandTest {
   void append_entries(uint64_t count) {
     const int leader = memory()->control().leader.load();
     for (uint64_t i = 1; i <= count; ++i) {
-      kill(pid_of(leader), SIGUSR1);
+      kill_one(pid_of(leader), SIGUSR1);
       ASSERT_TRUE(await([&] { return memory()->log().end() >= i; }));
     }
   }

@@ -11,6 +11,7 @@
 #include "cli/tests/run_life.h"
 #include "replication/activity.h"
 #include "replication/supervisor/sentence.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::cli {
 namespace {
@@ -115,7 +116,7 @@ TEST_F(RunLife, DeadFollowerIsStartedAgain) {
   const int leader = memory()->control().leader.load();
   const int follower = (leader + 1) % 3;
   const int old_pid = pid_of(follower);
-  kill(old_pid, SIGKILL);
+  kill_one(old_pid, SIGKILL);
   ASSERT_TRUE(await_replacement(follower, old_pid)) << run.errors();
   EXPECT_EQ(incarnation_of(follower), 2u);
   EXPECT_EQ(memory()->control().leader.load(), leader);
@@ -131,7 +132,7 @@ TEST_F(RunLife, DeadLeaderIsReplacedAndStartedAgain) {
   for (int round = 0; round < 3; ++round) {
     const int leader = memory()->control().leader.load();
     const int old_pid = pid_of(leader);
-    kill(old_pid, SIGKILL);
+    kill_one(old_pid, SIGKILL);
     ASSERT_TRUE(await_replacement(leader, old_pid)) << run.errors();
     ASSERT_TRUE(await([&] { return memory()->control().leader.load() != leader; }));
   }
@@ -148,7 +149,7 @@ TEST_F(RunLife, AllReplicasKilledAtOnceAreStartedAgain) {
   append_entries(3);
   int pids[3];
   for (int id = 0; id < 3; ++id) pids[id] = pid_of(id);
-  for (const int pid : pids) kill(pid, SIGKILL);
+  for (const int pid : pids) kill_one(pid, SIGKILL);
   for (int id = 0; id < 3; ++id) ASSERT_TRUE(await_replacement(id, pids[id])) << run.errors();
   EXPECT_EQ(memory()->log().end(), 3u);
   run.signal(SIGTERM);
@@ -180,7 +181,7 @@ TEST_F(RunLife, StyleNoneIsOneSupervisedProcess) {
   await_ready(run);
   EXPECT_EQ(supervisor::members_of(memory_path()).size(), 1u);
   const int old_pid = pid_of(0);
-  kill(old_pid, SIGKILL);
+  kill_one(old_pid, SIGKILL);
   ASSERT_TRUE(await_replacement(0, old_pid)) << run.errors();
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait(), 9);
@@ -208,7 +209,7 @@ TEST_F(RunLife, ServerBehindAWrapperIsSupervisedByItsOwnPid) {
   const int old_pid = pid_of(leader);
   EXPECT_NE(memory()->control().replicas[leader].child_pid.load(), static_cast<uint32_t>(old_pid));
   // The shell ends with status 137 of its own accord: still a crash, not an orderly end.
-  kill(old_pid, SIGKILL);
+  kill_one(old_pid, SIGKILL);
   ASSERT_TRUE(await_replacement(leader, old_pid)) << run.errors();
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait(), 4);
@@ -250,9 +251,9 @@ TEST_F(RunLife, PoisonedRequestStopsTheGroupAndIsNamed) {
   Process run = run_fake({"--request", std::to_string(activity)});
   await_ready(run);
   const int first = memory()->control().leader.load();
-  kill(pid_of(first), SIGSEGV);
+  kill_one(pid_of(first), SIGSEGV);
   ASSERT_TRUE(await([&] { return memory()->control().leader.load() != first; }));
-  kill(pid_of(memory()->control().leader.load()), SIGABRT);
+  kill_one(pid_of(memory()->control().leader.load()), SIGABRT);
   EXPECT_EQ(run.wait(), 1);
   EXPECT_NE(run.errors().find("request 77 on connection 12 (log position 5) killed replica"),
             std::string::npos)
@@ -275,7 +276,7 @@ TEST_F(RunLife, CrashesInDifferentRequestsAreNoPoison) {
   for (int round = 0; round < 2; ++round) {
     const int leader = memory()->control().leader.load();
     const int old_pid = pid_of(leader);
-    kill(old_pid, SIGSEGV);
+    kill_one(old_pid, SIGSEGV);
     ASSERT_TRUE(await_replacement(leader, old_pid)) << run.errors();
   }
   EXPECT_FALSE(run.ended());
@@ -347,7 +348,7 @@ TEST_F(RunLife, ReplicasSurviveTheirSupervisor) {
   run.signal(SIGKILL);
   run.wait();
   const uint64_t before = memory()->log().end();
-  kill(pid_of(memory()->control().leader.load()), SIGUSR1);
+  kill_one(pid_of(memory()->control().leader.load()), SIGUSR1);
   EXPECT_TRUE(await([&] { return memory()->log().end() == before + 1; }));
   EXPECT_EQ(supervisor::members_of(memory_path()).size(), 3u);
   EXPECT_EQ(auxin_done({"stop", "fake", "--state-dir", root()}).status, 0);

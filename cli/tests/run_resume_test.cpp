@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "cli/tests/run_life.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::cli {
 namespace {
@@ -28,7 +29,7 @@ TEST_F(RunResume, RunningGroupIsAdoptedAfterItsSupervisorsDeath) {
 
   // A replica that is not its child is watched and replaced all the same.
   const int leader = memory()->control().leader.load();
-  kill(pids[leader], SIGKILL);
+  kill_one(pids[leader], SIGKILL);
   ASSERT_TRUE(await_replacement(leader, pids[leader])) << second.errors();
   second.signal(SIGTERM);
   EXPECT_EQ(second.wait(), 6) << second.errors();
@@ -42,7 +43,7 @@ TEST_F(RunResume, ReplicaThatDiedWithoutASupervisorIsStartedByTheNext) {
   const int old_pid = pid_of(follower);
   first.signal(SIGKILL);
   first.wait();
-  kill(old_pid, SIGKILL);
+  kill_one(old_pid, SIGKILL);
   ASSERT_TRUE(await([&] { return !supervisor::process_lives(old_pid); }));
   Process second = run_fake();
   ASSERT_TRUE(await_replacement(follower, old_pid)) << second.errors();
@@ -90,7 +91,7 @@ TEST_F(RunResume, KeepersThatOutliveTheGroupAreNoGroup) {
   first.signal(SIGKILL);
   first.wait();
   for (const auto& member : supervisor::members_of(memory_path())) {
-    if (!member.keeper) kill(member.pid, SIGKILL);
+    if (!member.keeper) kill_one(member.pid, SIGKILL);
   }
   ASSERT_TRUE(await([&] {
     return !supervisor::replicas_live(supervisor::members_of(memory_path()));
@@ -211,7 +212,7 @@ TEST_F(RunResume, ReplicaPathsArePutBackBeforeAReplicaReplays) {
   }
   write_file(data + "/1/seed", "changed");
   const int old_pid = pid_of(1);
-  kill(old_pid, SIGKILL);
+  kill_one(old_pid, SIGKILL);
   ASSERT_TRUE(await_replacement(1, old_pid)) << run.errors();
   EXPECT_EQ(read_file(data + "/1/seed"), "as it was");
   EXPECT_EQ(read_file(data + "/1/journal"), "started\n") << "written once since the start";

@@ -15,6 +15,7 @@
 #include "cli/tests/command_run.h"
 #include "libmeta_os/counters.h"
 #include "replication/supervisor/processes.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::cli {
 namespace {
@@ -104,7 +105,7 @@ TEST_F(Status, AnswersWhileReplicasComeAndGo) {
   for (int round = 0; round < 5; ++round) {
     const int leader = memory()->control().leader.load();
     const int old_pid = pid_of(leader);
-    kill(old_pid, SIGKILL);
+    kill_one(old_pid, SIGKILL);
     ASSERT_EQ(status_json().at("replicas").size(), 3u);  // just now, whatever happens there
     ASSERT_TRUE(await([&] { return !supervisor::process_lives(old_pid); }));
     const json status = status_json();
@@ -129,9 +130,9 @@ TEST_F(Status, DoesNotWaitForAStoppedSupervisorOrReplica) {
   await_ready(run);
   run.signal(SIGSTOP);
   const int leader_pid = pid_of(memory()->control().leader.load());
-  kill(leader_pid, SIGSTOP);
+  kill_one(leader_pid, SIGSTOP);
   EXPECT_EQ(status_json().at("phase"), "running");
-  kill(leader_pid, SIGCONT);
+  kill_one(leader_pid, SIGCONT);
   run.signal(SIGCONT);
   end(run);
 }
@@ -140,7 +141,7 @@ TEST_F(Status, ShowsADeadGroupAsDead) {
   Process run = run_fake();
   await_ready(run);
   run.signal(SIGSTOP);
-  for (const auto& member : supervisor::members_of(memory_path())) kill(member.pid, SIGKILL);
+  for (const auto& member : supervisor::members_of(memory_path())) kill_one(member.pid, SIGKILL);
   run.signal(SIGKILL);
   run.wait();
   ASSERT_TRUE(await([&] { return supervisor::members_of(memory_path()).empty(); }));

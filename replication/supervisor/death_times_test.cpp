@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "stmemu/test_memory.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::supervisor {
 namespace {
@@ -75,8 +76,8 @@ TEST_F(DeathTimesTest, LiesBetweenTheKillAndItsNotice) {
   const auto watch = [this](pid_t pid) { times_.watch({pid}); };
   const pid_t other = child_with_threads([](pid_t) {}), watched = child_with_threads(watch);
   const uint64_t before_ns = now_ns();
-  kill(other, SIGKILL);
-  kill(watched, SIGKILL);
+  kill_one(other, SIGKILL);
+  kill_one(watched, SIGKILL);
   const uint64_t died_ns = await_death(times_, watched);
   EXPECT_GE(died_ns, before_ns) << "the end of one of its threads is not its own";
   EXPECT_LE(died_ns, now_ns());
@@ -90,7 +91,7 @@ TEST_F(DeathTimesTest, FollowsAChangeOfWhoIsWatched) {
   for (int i = 0; i < 8; ++i) pids.push_back(child_with_threads([](pid_t) {}));
   times_.watch({1, 2, 3});
   times_.watch(pids);
-  for (const int pid : pids) kill(pid, SIGKILL);
+  for (const int pid : pids) kill_one(pid, SIGKILL);
   for (const int pid : pids) {
     EXPECT_NE(await_death(times_, pid), 0u) << pid;
     waitpid(pid, nullptr, 0);

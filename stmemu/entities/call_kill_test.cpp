@@ -19,6 +19,7 @@
 #include "stmemu/entities/call_workload.h"
 #include "stmemu/interface/test_memory_file.h"
 #include "stmemu/memory/bank.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -204,14 +205,14 @@ TEST(StoppedAtEveryStore, ADeadClientsCommitHappensBeforeItsObjectsAreClaimed) {
       int status = 0;
       stopped = waitpid(file.controller(), &status, WNOHANG | WUNTRACED) == file.controller();
     }
-    ::kill(client, SIGKILL);
+    kill_one(client, SIGKILL);
     EXPECT_EQ(waitpid(client, nullptr, 0), client);
     close(ready[0]);
     go = true;
     for (int wait_ms = 0; wait_ms < 10 && !has_one; ++wait_ms) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    ::kill(file.controller(), SIGCONT);
+    kill_one(file.controller(), SIGCONT);
     reader.join();
   }
   EXPECT_GT(step, 15u);
@@ -263,7 +264,7 @@ class Programs {
   static void end(pid_t pid) {
     int status = 0;
     ASSERT_GT(pid, 0) << "fork failed";
-    ::kill(pid, SIGKILL);
+    kill_one(pid, SIGKILL);
     EXPECT_EQ(waitpid(pid, &status, 0), pid);
     EXPECT_TRUE(WIFSIGNALED(status)) << "a program ended by itself";
   }

@@ -19,6 +19,7 @@
 #include "stmemu/entities/call_workload.h"
 #include "stmemu/entities/stream.h"
 #include "stmemu/interface/test_memory_file.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -224,7 +225,7 @@ TEST_P(TwoNodes, KillsOfAnyProgramLoseNoCallAndRepeatNone) {
   const auto end = [&](size_t number) {
     int status = 0;
     ASSERT_GT(pids[number], 0) << "fork failed";
-    kill(pids[number], SIGKILL);
+    kill_one(pids[number], SIGKILL);
     EXPECT_EQ(waitpid(pids[number], &status, 0), pids[number]);
     EXPECT_TRUE(WIFSIGNALED(status)) << "program " << number << " ended by itself";
   };

@@ -12,6 +12,7 @@
 
 #include "auxin/stm_entities.h"
 #include "stmemu/interface/test_memory_file.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -254,7 +255,7 @@ TEST_F(Task, AnotherProcessorTakesOverWithinMilliseconds) {
   const pid_t first = static_cast<pid_t>(task.report().pid);
   EXPECT_TRUE(task.report().running);
   const auto killed_at = Clock::now();
-  kill(first, SIGKILL);
+  kill_one(first, SIGKILL);
   while (running->load() < 2) usleep(50);
   EXPECT_LT(Clock::now() - killed_at, std::chrono::milliseconds(200));
   // Now in the middle of transactions, each of which is a death and is put back; then two that end.
@@ -266,7 +267,7 @@ TEST_F(Task, AnotherProcessorTakesOverWithinMilliseconds) {
   while (task.report().starts < 4) usleep(100);
   EXPECT_EQ(inbox.report().queued(), 1u) << "the deadly message was put back";
   for (const pid_t child : children) {
-    kill(child, SIGKILL);
+    kill_one(child, SIGKILL);
     waitpid(child, nullptr, 0);
   }
   EXPECT_FALSE(task.report().running);

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "stmemu/interface/test_memory_file.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -27,7 +28,7 @@ class Program {
     _exit(99);
   }
   void kill() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
+    if (pid_ > 0) kill_one(pid_, SIGKILL);
     wait();
   }
   // Its status; -1 if there is none.

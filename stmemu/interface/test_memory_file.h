@@ -18,6 +18,7 @@
 
 #include "auxin/stm.h"
 #include "stmemu/isolated/controller.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 
@@ -68,7 +69,7 @@ class MemoryFile {
     close(ready[0]);
   }
   void signal_controller(int signal_number) const {
-    if (controller_ > 0) kill(controller_, signal_number);  // (-1 would be everybody)
+    if (controller_ > 0) kill_one(controller_, signal_number);
   }
   void stop_controller(int signal_number) {
     if (controller_ <= 0) return;

@@ -21,6 +21,7 @@
 #include "stmemu/log/stable_log.h"
 #include "stmemu/log/store_step.h"
 #include "stmemu/test_memory.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -279,7 +280,7 @@ TEST_F(KilledAppenderTest, WhatItHadPublishedIsWholeAndTheRestAreHoles) {
          std::chrono::steady_clock::now() < until;) {
       std::this_thread::yield();
     }
-    kill(child, SIGKILL);
+    kill_one(child, SIGKILL);
     ASSERT_EQ(end_of(child), -SIGKILL);  // the fence
 
     holes += log.seal_holes();

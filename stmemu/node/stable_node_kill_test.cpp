@@ -13,6 +13,7 @@
 #include "stmemu/node/node_step.h"
 #include "stmemu/node/processor.h"
 #include "stmemu/node/test_processor.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 
@@ -167,7 +168,7 @@ TEST_F(Node, APrimaryThatDoesNotRunIsKilledAndReplaced) {
   backup_.start(file_.path(), as_backup, quick);
   ASSERT_TRUE(backup_.joins());
   ASSERT_TRUE(primary_.works());
-  ::kill(primary_.pid(), SIGSTOP);
+  kill_one(primary_.pid(), SIGSTOP);
   expect_promoted(backup_, true);
   EXPECT_TRUE(primary_.has_ended_by(SIGKILL));
   expect_all_sound();
@@ -197,10 +198,10 @@ TEST_F(Node, NobodyIsKilledForAHangIfThereIsNoLimit) {
   ASSERT_TRUE(primary_.joins());
   backup_.start(file_.path(), as_backup, endless);
   ASSERT_TRUE(backup_.joins());
-  ::kill(primary_.pid(), SIGSTOP);
+  kill_one(primary_.pid(), SIGSTOP);
   pause_us(400'000);
   EXPECT_TRUE(backup_.is(NodeState::kStandby));
-  ::kill(primary_.pid(), SIGCONT);
+  kill_one(primary_.pid(), SIGCONT);
   EXPECT_TRUE(primary_.works());
 }
 
@@ -212,12 +213,12 @@ TEST_F(Node, AStoppedBackupKillsNobodyWhenItGoesOn) {
   backup_.start(file_.path(), as_backup, quick);
   ASSERT_TRUE(backup_.joins());
   // As in a stall of the host, nobody runs for longer than the limit; then the watcher runs first.
-  ::kill(backup_.pid(), SIGSTOP);
-  ::kill(primary_.pid(), SIGSTOP);
+  kill_one(backup_.pid(), SIGSTOP);
+  kill_one(primary_.pid(), SIGSTOP);
   pause_us(900'000);
-  ::kill(backup_.pid(), SIGCONT);
+  kill_one(backup_.pid(), SIGCONT);
   pause_us(50'000);
-  ::kill(primary_.pid(), SIGCONT);
+  kill_one(primary_.pid(), SIGCONT);
   EXPECT_TRUE(primary_.works());
   EXPECT_TRUE(backup_.is(NodeState::kStandby));
 }
@@ -261,7 +262,7 @@ class Step : public Node, public ::testing::WithParamInterface<std::tuple<Case, 
   }
   void TearDown() override {
     if (witness_ > 0) {
-      ::kill(witness_, SIGKILL);
+      kill_one(witness_, SIGKILL);
       waitpid(witness_, nullptr, 0);
     }
     expect_all_sound();
@@ -492,10 +493,10 @@ TEST_F(Node, SurvivesRandomDeaths) {
       }
     } else {  // one hangs, and never both
       for (Processor* processor : processors) {
-        if (!processor->ended()) ::kill(processor->pid(), SIGCONT);
+        if (!processor->ended()) kill_one(processor->pid(), SIGCONT);
       }
       if (primary_.ended() || backup_.ended()) continue;
-      ::kill(processors[random() % 2]->pid(), SIGSTOP);
+      kill_one(processors[random() % 2]->pid(), SIGSTOP);
     }
     if (random() % 3 != 0) continue;
     // Somebody goes on.

@@ -23,6 +23,7 @@
 
 #include "auxin/stm_node.h"
 #include "stmemu/interface/test_memory_file.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 
@@ -202,7 +203,7 @@ class Processor {
   // SIGKILL, if it runs, and waits for its end.
   void kill() {
     if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
+    kill_one(pid_, SIGKILL);
     waitpid(pid_, &status_, 0);
     pid_ = 0;
   }

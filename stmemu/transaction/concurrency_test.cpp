@@ -21,6 +21,7 @@
 #include "stmemu/transaction/activation.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/recovery.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -188,7 +189,7 @@ TEST_F(ConcurrencyTest, TheTransactionOfAKilledProcessIsAborted) {
     EXPECT_EQ(activation->commit(), Status::kOk);
   });
   await_waiter(objects_[0]);
-  kill(child, SIGKILL);
+  kill_one(child, SIGKILL);
   EXPECT_EQ(end_of(child), -SIGKILL);
   waiter.join();
   EXPECT_EQ(seen, 0u);

@@ -24,6 +24,7 @@
 #include "stmemu/transaction/activation.h"
 #include "stmemu/transaction/contexts.h"
 #include "stmemu/transaction/recovery.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::stm {
 namespace {
@@ -388,7 +389,7 @@ TEST_F(ProcessKillTest, TheSumOfAccountsOutlivesTheirWriters) {
   for (uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
     std::this_thread::sleep_for(std::chrono::microseconds(500 + random() % 6000));
     pid_t& victim = writers[round % 2];
-    kill(victim, SIGKILL);
+    kill_one(victim, SIGKILL);
     EXPECT_EQ(end_of(victim), -SIGKILL);
     // All accounts in one transaction, against the writers that go on.
     int64_t sum = 0;
@@ -414,7 +415,7 @@ TEST_F(ProcessKillTest, TheSumOfAccountsOutlivesTheirWriters) {
     victim = start();
   }
   for (const pid_t writer : writers) {
-    kill(writer, SIGKILL);
+    kill_one(writer, SIGKILL);
     EXPECT_EQ(end_of(writer), -SIGKILL);
   }
   EXPECT_EQ(memory_.board().statistics.losses.load(), 0u);

@@ -58,6 +58,8 @@ def command_line(pid):
 
 
 def kill(pid, number=signal.SIGKILL):
+    if pid <= 0:
+        raise ValueError(f"{pid} is not one process")
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -116,6 +116,13 @@ class TreeTest(unittest.TestCase):
                  for number, line in enumerate(text_of(path).splitlines(), 1) if marks.search(line)]
         self.assertEqual(wrong, [])
 
+    def test_tests_signal_one_process_at_a_time(self):
+        """kill(0) and kill(-1) would reach the test runner: tests/harness/kill_one.h instead."""
+        bare = re.compile(r"(?<![\w.>:])(?:::)?kill\((?!\)|getpid|\w+, 0\)|size_t)")
+        for path in (p for p in tracked() if p.suffix in CODE and p.parts[0] != "tests"
+                     and (p.name.endswith("_test.cpp") or "tests" in p.parts)):
+            self.assertNotRegex(text_of(path), bare, f"{path}: kill_one()")
+
     def test_scripts_are_executable_and_pass_the_shells_check(self):
         for path in self.files:
             if path.parts[0] in ("scripts", ".ci") and path.suffix == "":

@@ -72,12 +72,12 @@ Started start(char** command) {
     const int own = dup(ends[1]);
     fcntl(own, F_SETFL, O_NONBLOCK);
     setenv(FT_HEARTBEAT_VARIABLE, std::to_string(own).c_str(), 1);
+    printf("started %d\n", getpid());  // by the child: before all that the program prints
     execvp(command[0], command);
     perror(command[0]);
     _exit(127);
   }
   close(ends[1]);
-  printf("started %d\n", pid);
   return {pid, ends[0]};
 }
 

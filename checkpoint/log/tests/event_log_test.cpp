@@ -18,6 +18,7 @@
 
 #include "auxin/checkpoint.h"
 #include "checkpoint/store/tests/store_test_directory.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -209,7 +210,7 @@ TEST(EventLog, KeptByAnotherProcessItOutlivesTheOneThatIsKilled) {
   Record record;
   while (read(ends[0], &record, sizeof(record)) == sizeof(record)) {
     records.push_back(record);
-    if (records.size() == 40) kill(child, SIGKILL);
+    if (records.size() == 40) kill_one(child, SIGKILL);
   }
   close(ends[0]);
   waitpid(child, nullptr, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/process/ending_process.h"
+#include "tests/harness/kill_one.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -43,7 +44,7 @@ class EndingProcessTest : public testing::Test {
   }
 
   void TearDown() override {
-    kill(pid_, SIGKILL);
+    kill_one(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     close(pidfd_);
   }
@@ -63,7 +64,7 @@ TEST_F(EndingProcessTest, OneThatLivesDoesNotEnd) {
 
 TEST_F(EndingProcessTest, OneThatWasKilledEnds) {
   EndingProcess process(pidfd_);
-  kill(pid_, SIGKILL);
+  kill_one(pid_, SIGKILL);
   bool ends = false;
   while (!ends && !is_gone()) ends = process.only_ends();
   EXPECT_TRUE(ends || is_gone());
@@ -76,7 +77,7 @@ TEST_F(EndingProcessTest, OneThatWasKilledEnds) {
 }
 
 TEST_F(EndingProcessTest, AStoppedOneDoesNotEnd) {
-  kill(pid_, SIGSTOP);
+  kill_one(pid_, SIGSTOP);
   EndingProcess process(pidfd_);
   EXPECT_FALSE(process.only_ends());
 }

@@ -20,6 +20,7 @@
 #include "checkpoint/store/tests/store_test_directory.h"
 #include "checkpoint/transport/kill_step.h"
 #include "checkpoint/transport/remote_store.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -253,7 +254,7 @@ TEST_F(KillSteps, AReceiverKilledAtEachStepIsBroughtForwardAgainByTheNextSaves) 
     });
     EXPECT_EQ(std::memcmp(table, last.data(), sizeof table), 0) << "step " << step;
     auxin_checkpoint_store_close(store);
-    kill(receiver, SIGKILL);
+    kill_one(receiver, SIGKILL);
     waitpid(receiver, nullptr, 0);
   }
   EXPECT_GT(step, 10u);

@@ -20,6 +20,7 @@
 #include "checkpoint/store/image_store.h"
 #include "checkpoint/store/tests/store_test_directory.h"
 #include "checkpoint/transport/remote_store.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -107,7 +108,7 @@ TEST(ServerCommand, ASenderThatIsKilledAtAnyMomentLeavesAWholeImage) {
       _exit(1);
     }
     usleep(static_cast<useconds_t>(random() % 15'000));
-    kill(child, SIGKILL);
+    kill_one(child, SIGKILL);
     waitpid(child, nullptr, 0);
     const uint64_t there = sequence_at(server.address(), "bank");
     ASSERT_GE(there, last);

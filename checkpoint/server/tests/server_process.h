@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/harness/kill_one.h"
+
 namespace auxin::checkpoint::test {
 
 // The command with its output in a pipe. *pid: of the process.
@@ -80,7 +82,7 @@ class ServerProcess {
   void kill_and_wait() { static_cast<void>(end_with(SIGKILL)); }
   // Its exit status; -1: a signal killed it.
   int end_with(int signal_number) {
-    kill(pid_, signal_number);
+    kill_one(pid_, signal_number);
     int status = 0;
     waitpid(pid_, &status, 0);
     pid_ = -1;

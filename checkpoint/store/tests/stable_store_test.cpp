@@ -12,6 +12,7 @@
 #include <random>
 
 #include "checkpoint/store/tests/store_test_directory.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -102,7 +103,7 @@ TEST_F(StableStoreTest, AKilledSaverLeavesAWholeImage) {
     for (uint32_t reads = random() % 30 + 1; reads > 0; --reads) {
       if (read(ends[0], &last, sizeof(last)) <= 0) break;
     }
-    kill(child, SIGKILL);
+    kill_one(child, SIGKILL);
     uint64_t sequence = 0;
     while (read(ends[0], &sequence, sizeof(sequence)) == sizeof(sequence)) last = sequence;
     close(ends[0]);

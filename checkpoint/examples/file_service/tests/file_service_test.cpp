@@ -19,6 +19,7 @@
 #include "campaign.h"
 #include "keeper.h"
 #include "program.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint::test {
 namespace {
@@ -139,7 +140,7 @@ TEST_F(FileService, RandomKillsUnderSeveralClientsLoseAndDoubleNothing) {
   }
   while (running > 0) {
     usleep(static_cast<useconds_t>(random() % 30'000));
-    ::kill(keeper.pid(), SIGKILL);
+    kill_one(keeper.pid(), SIGKILL);
     for (const int before = keeper.restarts(); keeper.restarts() == before;) usleep(100);
   }
   for (std::thread& thread : threads) thread.join();

@@ -11,6 +11,7 @@
 
 #include "campaign.h"
 #include "program.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint::test {
 namespace {
@@ -95,7 +96,7 @@ TEST_F(LibraryCheckpoint, RandomKillsLeaveTheResultAsItIs) {
     while (watchdog.runs()) {
       usleep(static_cast<useconds_t>(random() % 60'000));
       const uint64_t pid = last_number(output, "started");
-      if (watchdog.runs() && pid != 0 && ::kill(static_cast<pid_t>(pid), SIGKILL) == 0) ++kills;
+      if (watchdog.runs() && pid != 0 && kill_one(static_cast<pid_t>(pid), SIGKILL)) ++kills;
     }
     EXPECT_EQ(watchdog.wait(), 0);
     EXPECT_EQ(result(name), result("undisturbed"));
@@ -109,7 +110,7 @@ TEST_F(LibraryCheckpoint, AProgramThatHangsIsKilledAndStartedAgain) {
   Program watchdog(watched(computation("hanging", 3'000'000), {"--hang", "700"}), output);
   while (last_number(output, "checkpoint") == 0) usleep(1000);
   const uint64_t pid = last_number(output, "started");
-  ASSERT_EQ(::kill(static_cast<pid_t>(pid), SIGSTOP), 0);
+  ASSERT_TRUE(kill_one(static_cast<pid_t>(pid), SIGSTOP));
   EXPECT_EQ(watchdog.wait(), 0);
   EXPECT_NE(contents(output).find("hangs " + std::to_string(pid)), std::string::npos);
   EXPECT_GT(last_number(output, "recovered"), 0u);

@@ -18,6 +18,7 @@
 #include "campaign.h"
 #include "keeper.h"
 #include "repetition.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint::test {
 namespace {
@@ -101,7 +102,7 @@ class System {
     Ledger ledgers[kProcesses];
     for (size_t i = 0; i < kProcesses; ++i) {
       processes_[i]->hold(true);
-      ::kill(processes_[i]->pid(), SIGTERM);
+      kill_one(processes_[i]->pid(), SIGTERM);
     }
     for (size_t i = 0; i < kProcesses; ++i) {
       while (is_alive(processes_[i]->pid())) usleep(200);
@@ -169,7 +170,7 @@ TEST_P(ManethoVictim, KilledAtAnyStepItRecoversAndTheOthersDoNotGoBack) {
     survivals = died ? 0 : survivals + 1;
     deaths += died;
     // It must not die while it ends.
-    if (!died) ::kill(system.process(GetParam()).pid(), SIGUSR1);
+    if (!died) kill_one(system.process(GetParam()).pid(), SIGUSR1);
     while (system.process(GetParam()).restarts() == 0) usleep(200);
     ASSERT_TRUE(system.await_end());
     for (size_t i = 0; i < kProcesses; ++i) {
@@ -195,7 +196,7 @@ TEST(Manetho, OneProcessAfterTheOtherDiesAtRandom) {
       usleep(static_cast<useconds_t>(random() % 20'000));
       if (system.recoveries(victim) < expected[victim]) continue;
       const pid_t pid = system.process(victim).pid();
-      ::kill(pid, SIGKILL);
+      kill_one(pid, SIGKILL);
       ++expected[victim];
       ++kills;
       // One death at a time.
@@ -214,12 +215,12 @@ TEST(Manetho, OneProcessAfterTheOtherDiesAtRandom) {
 TEST(Manetho, WhoRecoversReceivesNothingBeforeBothOthersHaveSaidWhatTheyKnow) {
   System system(3, 250, 7);
   while (system.recoveries(0) == 0 || system.receipts_of(0) == 0) usleep(100);
-  ::kill(system.process(2).pid(), SIGSTOP);
-  ::kill(system.process(0).pid(), SIGKILL);
+  kill_one(system.process(2).pid(), SIGSTOP);
+  kill_one(system.process(0).pid(), SIGKILL);
   while (system.process(0).restarts() == 0 || !system.has_begun(0)) usleep(200);
   usleep(100'000);  // the hello of process 1, and its messages, come meanwhile
   EXPECT_EQ(system.recoveries(0), 1u);
-  ::kill(system.process(2).pid(), SIGCONT);
+  kill_one(system.process(2).pid(), SIGCONT);
   ASSERT_TRUE(system.await_end());
   EXPECT_EQ(system.recoveries(0), 2u);
   system.check();

@@ -16,6 +16,7 @@
 #include "../group_view.h"
 #include "campaign.h"
 #include "keeper.h"
+#include "tests/harness/kill_one.h"
 
 namespace auxin::checkpoint::test {
 namespace {
@@ -107,7 +108,7 @@ void check_each(Group& group, Ledger& ledger) {
     ASSERT_TRUE(group.await_all());
     ledger.check();
     ledger.deposit();
-    ::kill(ledger.client().primary(), SIGKILL);
+    kill_one(ledger.client().primary(), SIGKILL);
     ledger.deposit();
     ledger.check();
   }
@@ -125,7 +126,7 @@ TEST_P(ServerGroupVictim, AMemberKilledAtAnyStepCostsNothing) {
     for (int i = 0; i < 6; ++i) ledger.deposit();
     // A second death, perhaps at the same time.
     ASSERT_TRUE(group.await_all());
-    if (GetParam() != 0) ::kill(ledger.client().primary(), SIGKILL);
+    if (GetParam() != 0) kill_one(ledger.client().primary(), SIGKILL);
     for (int i = 0; i < 6; ++i) ledger.deposit();
     if (group.member(GetParam()).restarts() > 0) {
       ++deaths;
@@ -163,7 +164,7 @@ TEST(ServerGroup, RandomKillsUnderSeveralClientsLoseAndDoubleNothing) {
     std::vector<pid_t> victims;
     for (size_t i = 0; i < 1 + random() % 2; ++i) {
       victims.push_back(group.member(random() % kMembers).pid());
-      ::kill(victims.back(), SIGKILL);
+      kill_one(victims.back(), SIGKILL);
       usleep(static_cast<useconds_t>(random() % 3000));
     }
     for (const pid_t victim : victims) {
@@ -183,11 +184,11 @@ TEST(ServerGroup, ABackupThatStandsStillIsLeftOutAndComesBack) {
   const pid_t primary = ledger.client().primary();
   size_t backup = 0;
   while (group.member(backup).pid() == primary) ++backup;
-  ::kill(group.member(backup).pid(), SIGSTOP);
+  kill_one(group.member(backup).pid(), SIGSTOP);
   ledger.deposit();
   EXPECT_EQ(group.view().members.size(), kMembers - 1) << "it has not what was answered";
   ledger.deposit();
-  ::kill(group.member(backup).pid(), SIGCONT);
+  kill_one(group.member(backup).pid(), SIGCONT);
   EXPECT_TRUE(group.await_all());
   EXPECT_EQ(group.restarts(), 0);
   check_each(group, ledger);
@@ -201,7 +202,7 @@ TEST(ServerGroup, WhenAllAreDeadNobodyPretendsToHaveTheState) {
   }
   ASSERT_TRUE(group.await_all());
   for (size_t i = 0; i < kMembers; ++i) group.member(i).hold(true);
-  for (size_t i = 0; i < kMembers; ++i) ::kill(group.member(i).pid(), SIGKILL);
+  for (size_t i = 0; i < kMembers; ++i) kill_one(group.member(i).pid(), SIGKILL);
   for (size_t i = 0; i < kMembers; ++i) {
     while (is_alive(group.member(i).pid())) usleep(500);
   }
