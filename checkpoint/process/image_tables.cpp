@@ -148,6 +148,7 @@ bool ImageTables::shares(const char* path) const {
 
 const char* ImageTables::fill(ImageProcess* process) {
   process_ = process;
+  process->vdso_begin = process->vdso_end = process->vvar_begin = process->vvar_end = 0;
   problem_ = nullptr;
   known_files_ = file_count_;
   region_count_ = file_count_ = strings_size_bytes_ = 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/process/kernel_state.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -19,16 +18,10 @@ void read_kernel_state(KernelState* state) {
   const long length = raw_syscall(SYS_getcwd, reinterpret_cast<long>(state->directory),
                                   sizeof state->directory);
   if (length <= 0) state->directory[0] = '\0';
-  // The mask can only be read by changing it; /proc tells it without.
-  char text[4096];
-  state->file_mode_mask = 022;
-  if (read_small_file("/proc/self/status", text, sizeof text) > 0) {
-    if (const char* line = strstr(text, "\nUmask:\t")) {
-      state->file_mode_mask = 0;
-      for (line += 8; *line >= '0' && *line <= '7'; ++line)
-        state->file_mode_mask = state->file_mode_mask * 8 + static_cast<uint32_t>(*line - '0');
-    }
-  }
+  // The mask can only be read by changing it: nobody else runs. (/proc tells it too, but takes
+  // longer than all the rest of this.)
+  state->file_mode_mask = static_cast<uint32_t>(raw_syscall(SYS_umask, 0777));
+  raw_syscall(SYS_umask, state->file_mode_mask);
   itimerval alarm{};
   raw_syscall(SYS_getitimer, ITIMER_REAL, reinterpret_cast<long>(&alarm));
   state->alarm_interval_us = static_cast<uint64_t>(alarm.it_interval.tv_sec) * 1'000'000 +
@@ -80,7 +73,6 @@ bool read_memory_map(ImageProcess* process) {
   process->arg_end = fields[49];
   process->env_start = fields[50];
   process->env_end = fields[51];
-  process->brk = static_cast<uint64_t>(raw_syscall(SYS_brk, 0));
   char auxv[sizeof process->auxv + 1];
   const long size = read_small_file("/proc/self/auxv", auxv, sizeof auxv);
   if (size <= 0) return false;

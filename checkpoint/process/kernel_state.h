@@ -19,12 +19,12 @@ struct KernelState {
   uint64_t file_limit, file_limit_hard;       // RLIMIT_NOFILE
 };
 
-// Raw system calls only.
+// Raw system calls only. While it reads, no other thread may run.
 void read_kernel_state(KernelState* state);
 void put_kernel_state_back(const KernelState& state);
 
-// The kernel's idea of code, data, heap, stack, arguments and environment. False: /proc/self/stat
-// or auxv can't be read.
+// The kernel's idea of code, data, stack, arguments and environment, and where the heap begins.
+// False: /proc/self/stat or auxv can't be read.
 bool read_memory_map(ImageProcess* process);
 
 }  // namespace auxin::checkpoint

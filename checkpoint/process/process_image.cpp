@@ -77,8 +77,8 @@ void say(SaveResult* result, SaveOutcome outcome, const char* format, const char
 }
 
 bool stop_once(const SaveOptions& options, SaveResult* result) {
-  stopped_ns = now_ns(CLOCK_MONOTONIC);
   const StopResult stopped = stop_threads(options.patience_ns);
+  stopped_ns = stopped.begun_ns;
   result->thread_count = stopped.thread_count + 1;
   switch (stopped.status) {
     case StopStatus::kStopped:
@@ -119,11 +119,27 @@ bool stop(const SaveOptions& options, SaveResult* result) {
   return false;
 }
 
-// With all threads stopped: everything but the contents of memory.
-const char* describe() {
+// What stays as it is while the process runs, or is looked at again at the stop: nobody waits.
+const char* describe_ahead() {
   ImageProcess& process = header.process;
   process = ImageProcess{};
   if (!read_memory_map(&process)) return "/proc/self/stat or auxv can't be read";
+  if (const char* problem = tables.fill(&process)) return problem;
+  fill_binding(&header.binding, process.vdso_begin, process.vdso_end);
+  memcpy(header.magic, kImageMagic, sizeof header.magic);
+  header.version = kImageVersion;
+  header.header_size_bytes = sizeof header;
+  memset(header.program, 0, sizeof header.program);
+  raw_syscall(SYS_readlink, reinterpret_cast<long>("/proc/self/exe"),
+              reinterpret_cast<long>(header.program), sizeof header.program - 1);
+  snprintf(header.library_version, sizeof header.library_version, "%s", AUXIN_VERSION);
+  return nullptr;
+}
+
+// With all threads stopped: everything else but the contents of memory.
+const char* describe() {
+  ImageProcess& process = header.process;
+  process.brk = static_cast<uint64_t>(raw_syscall(SYS_brk, 0));
   read_kernel_state(&kept.kernel);
   kept.descriptors.read([](int fd) { return pages().owns(fd) || file.owns(fd); });
   if (const char* problem = tables.fill(&process)) return problem;
@@ -136,9 +152,6 @@ const char* describe() {
   process.main_context = reinterpret_cast<uint64_t>(&main->context);
   process.restorer_word = reinterpret_cast<uint64_t>(&kept.restorer);
   process.owner_word = reinterpret_cast<uint64_t>(kept.owner_word);
-  memcpy(header.magic, kImageMagic, sizeof header.magic);
-  header.version = kImageVersion;
-  header.header_size_bytes = sizeof header;
   header.image_id = chain.image_id;
   if (chain.length == 0)
     raw_syscall(SYS_getrandom, reinterpret_cast<long>(&header.image_id), sizeof header.image_id,
@@ -146,13 +159,8 @@ const char* describe() {
   header.sequence = chain.length;
   header.previous_digest = chain.last_digest;
   header.made_realtime_ns = now_ns(CLOCK_REALTIME);
-  memset(header.program, 0, sizeof header.program);
-  raw_syscall(SYS_readlink, reinterpret_cast<long>("/proc/self/exe"),
-              reinterpret_cast<long>(header.program), sizeof header.program - 1);
-  snprintf(header.library_version, sizeof header.library_version, "%s", AUXIN_VERSION);
   header.thread_count = parked_thread_count() + 1;
   header.descriptor_count = kept.descriptors.count();
-  fill_binding(&header.binding, process.vdso_begin, process.vdso_end);
   return nullptr;
 }
 
@@ -193,7 +201,6 @@ bool begin_base(const SaveOptions& options, SaveResult* result) {
   chain = Chain{};
   if (!pages().tracks()) return true;
   if (!stop(options, result)) return false;
-  header.process = ImageProcess{};
   const char* problem = tables.fill(&header.process);
   const long error = problem == nullptr ? pages().begin_base(tables) : 0;
   resume_threads();
@@ -317,7 +324,9 @@ SaveResult save_process(const SaveOptions& options) {
   raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&all),
               reinterpret_cast<long>(&mask), 8);
   tables.forget_runs();
-  if (options.path == nullptr) {
+  if (const char* problem = describe_ahead()) {
+    say(&result, SaveOutcome::kRefused, "%s", problem);
+  } else if (options.path == nullptr) {
     only_look(options, &result);
   } else if (!options.base && !can_save_delta()) {
     say(&result, SaveOutcome::kFailed, "%s", "there is no segment that this one could follow");

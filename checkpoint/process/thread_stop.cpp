@@ -203,6 +203,7 @@ StopResult stop_threads(uint64_t patience_ns) {
   // A thread that has not stopped yet may start another one: until no new one is found.
   for (uint32_t asked = 0;;) {
     if (!note_new_threads(&result)) break;
+    if (result.begun_ns == 0) result.begun_ns = now_ns();
     if (asked == thread_count) break;
     while (asked < thread_count) ask(asked++);
     if (!await_all(deadline_ns)) {

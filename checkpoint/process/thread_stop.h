@@ -37,6 +37,7 @@ struct StopResult {
   int32_t tid = 0;         // kPatience: the thread that did not stop
   int64_t call = -1;       // … and the system call that it was in; -1: not known
   uint32_t thread_count = 0;
+  uint64_t begun_ns = 0;   // CLOCK_MONOTONIC: before the first thread was told; before that all run
 };
 
 // Blocks until all have stopped, at most patience_ns. If it fails, all run again.
