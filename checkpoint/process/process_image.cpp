@@ -54,6 +54,7 @@ struct Chain {
 constinit Chain chain{};
 
 uint64_t stopped_ns = 0;   // when the latest stop began
+bool bound = false;        // whether the header binds the image already
 
 constexpr int kMostRounds = 4;
 constexpr uint64_t kLittleBytes = 256 * 1024;  // copied in the stop in a tenth of a millisecond
@@ -124,8 +125,8 @@ const char* describe_ahead() {
   ImageProcess& process = header.process;
   process = ImageProcess{};
   if (!read_memory_map(&process)) return "/proc/self/stat or auxv can't be read";
-  if (const char* problem = tables.fill(&process)) return problem;
-  fill_binding(&header.binding, process.vdso_begin, process.vdso_end);
+  bound = tables.fill(&process) == nullptr;  // what is wrong may be over at the stop
+  if (bound) fill_binding(&header.binding, process.vdso_begin, process.vdso_end);
   memcpy(header.magic, kImageMagic, sizeof header.magic);
   header.version = kImageVersion;
   header.header_size_bytes = sizeof header;
@@ -143,6 +144,7 @@ const char* describe() {
   read_kernel_state(&kept.kernel);
   kept.descriptors.read([](int fd) { return pages().owns(fd) || file.owns(fd); });
   if (const char* problem = tables.fill(&process)) return problem;
+  if (!bound) fill_binding(&header.binding, process.vdso_begin, process.vdso_end);
   kept.descriptors.leave_shared_files([](const char* path) { return tables.shares(path); });
   if (const char* problem = kept.descriptors.problem()) return problem;
   if (const char* problem = kept.timers.read(kept.saver)) return problem;
