@@ -7,6 +7,7 @@
 #include "checkpoint/interface/call.h"
 #include "checkpoint/log/event_log.h"
 #include "checkpoint/message/merge.h"
+#include "checkpoint/service_thread.h"
 
 namespace auxin::checkpoint {
 
@@ -137,7 +138,7 @@ Outcome SavingState::save(auxin_checkpoint_store& store) {
 Outcome SavingState::save_begin(auxin_checkpoint_store& store) {
   if (!worker_.joinable()) {
     const std::lock_guard lock(schedule_mutex_);
-    if (!worker_.joinable()) worker_ = std::thread([this] { work(); });
+    if (!worker_.joinable()) worker_ = service_thread([this] { work(); });
   }
   if (Outcome outcome = begin(store, false); !outcome) return outcome;
   const std::lock_guard lock(mutex_);
@@ -175,7 +176,6 @@ Outcome SavingState::restore(auxin_checkpoint_store& store) {
 }
 
 void SavingState::work() {
-  const WithinService within;
   for (;;) {
     {
       std::unique_lock lock(mutex_);
@@ -199,7 +199,7 @@ Outcome SavingState::schedule(auxin_checkpoint_store* store, uint64_t requests,
   if (milliseconds == 0) return Outcome::ok();
   const std::lock_guard lock(schedule_mutex_);
   timer_ends_ = false;
-  timer_ = std::thread([this, milliseconds] { tick(milliseconds); });
+  timer_ = service_thread([this, milliseconds] { tick(milliseconds); });
   return Outcome::ok();
 }
 
@@ -214,7 +214,6 @@ void SavingState::stop_timer() {
 }
 
 void SavingState::tick(uint64_t milliseconds) {
-  const WithinService within;
   auto due = std::chrono::steady_clock::now();
   for (;;) {
     due += std::chrono::milliseconds(milliseconds);

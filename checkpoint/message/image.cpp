@@ -2,8 +2,11 @@
 #include "checkpoint/message/image.h"
 
 #include <algorithm>
+#include <system_error>
+#include <thread>
 
 #include "checkpoint/message/run_contents.h"
+#include "checkpoint/service_thread.h"
 #include "stmemu/check.h"
 
 namespace auxin::checkpoint {
@@ -17,15 +20,6 @@ struct Image::Change {
 const Image::Region* Image::region(uint64_t id) const {
   const auto found = regions_.find(id);
   return found == regions_.end() ? nullptr : &found->second;
-}
-
-void write_runs(MessageView::Walk& walk, const RegionRecord& region, uint8_t* to) {
-  RunRecord run;
-  const uint8_t* stored = nullptr;
-  while (walk.next_run(&run, &stored)) {
-    CHECK(run.offset + run.length <= region.size_bytes, "a run is within its region");
-    CHECK(unpack(run, stored, to + run.offset), "the contents were verified");
-  }
 }
 
 Outcome Image::prepare(const MessageView& message, Change* change) const {
@@ -155,6 +149,37 @@ void Image::note(const MessageView& message, const Change& change) {
   }
 }
 
+void Image::write_part(const MessageView& message, uint64_t from, uint64_t to) {
+  MessageView::Walk walk(message);
+  RegionRecord record;
+  uint64_t at = 0;
+  while (walk.next_region(&record)) {
+    const auto region = regions_.find(record.id);
+    RunRecord run;
+    const uint8_t* stored = nullptr;
+    while (walk.next_run(&run, &stored)) {
+      if (at >= from && at < to) {
+        CHECK(run.offset + run.length <= region->second.bytes.size(), "a run is within its region");
+        CHECK(unpack(run, stored, region->second.bytes.data() + run.offset),
+              "the contents were verified");
+      }
+      at += run.length;
+    }
+  }
+}
+
+void Image::write(const MessageView& message, uint64_t bytes) {
+  if (bytes < second_thread_from_bytes_) return write_part(message, 0, bytes);
+  std::thread second;
+  try {
+    second = service_thread([&] { write_part(message, bytes / 2, bytes); });
+  } catch (const std::system_error&) {
+    return write_part(message, 0, bytes);
+  }
+  write_part(message, 0, bytes / 2);
+  second.join();
+}
+
 Outcome Image::apply(const MessageView& message) {
   if (checked_ && !message.is_base() && digest_of_tables() != tables_digest_) {
     return tables_turned();
@@ -167,6 +192,7 @@ Outcome Image::apply(const MessageView& message) {
   if (message.is_base()) regions_.clear();
   MessageView::Walk walk(message);
   RegionRecord record;
+  uint64_t bytes = 0;
   while (walk.next_region(&record)) {
     if ((record.flags & kRemoved) != 0) {
       regions_.erase(record.id);
@@ -176,8 +202,11 @@ Outcome Image::apply(const MessageView& message) {
     const auto made = change.replaced.find(record.id);
     if (made != change.replaced.end()) region.bytes = std::move(made->second.bytes);
     region.address = record.address;
-    write_runs(walk, record, region.bytes.data());
+    RunRecord run;
+    const uint8_t* stored = nullptr;
+    while (walk.next_run(&run, &stored)) bytes += run.length;
   }
+  write(message, bytes);
   note(message, change);
   position_ = {message.header().state, message.header().sequence};
   user_word_ = message.header().user_word;

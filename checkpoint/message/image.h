@@ -40,6 +40,9 @@ class Image {
   // before a message is laid over it, and before it is handed on. kDamaged then; a base replaces
   // everything.
   void set_checked(bool checked);
+  // Lays messages with that much in them over the image by two threads, where a second one can be
+  // had: for processes in which the service has threads anyway.
+  void take_second_threads(uint64_t from_bytes) { second_thread_from_bytes_ = from_bytes; }
   // All of it. kDamaged: it is checked, and is not what was applied.
   Outcome check() const;
 
@@ -59,19 +62,19 @@ class Image {
   Outcome prepare(const MessageView& message, Change* change) const;
   Outcome check_touched(const MessageView& message) const;
   void note(const MessageView& message, const Change& change);
+  // Of the message's contents, which are `bytes` long, those runs that begin in that part of them.
+  void write_part(const MessageView& message, uint64_t from, uint64_t to);
+  void write(const MessageView& message, uint64_t bytes);
   // Of all but the regions' bytes, of which their own digests tell.
   uint64_t digest_of_tables() const;
 
   uint64_t max_bytes_;
   bool checked_ = false;
+  uint64_t second_thread_from_bytes_ = UINT64_MAX;
   uint64_t tables_digest_ = 0;  // of a checked image
   ChainPosition position_;
   uint64_t user_word_ = 0, taken_at_ns_ = 0;
   std::map<uint64_t, Region> regions_;
 };
-
-// Writes a message's runs of one region to `to`, which has the region's size. For messages whose
-// contents have been verified: nothing can fail.
-void write_runs(MessageView::Walk& walk, const RegionRecord& region, uint8_t* to);
 
 }  // namespace auxin::checkpoint

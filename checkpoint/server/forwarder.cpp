@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "checkpoint/log/event_log.h"
+#include "checkpoint/service_thread.h"
 
 namespace auxin::checkpoint {
 namespace {
@@ -18,10 +18,7 @@ Forwarder::Forwarder(std::string to, RemoteOptions options, KeptStates* states,
   if (const Expected<std::vector<std::string>> names = states_->names()) {
     waiting_.insert(names->begin(), names->end());
   }
-  thread_ = std::thread([this] {
-    const WithinService within;
-    run();
-  });
+  thread_ = service_thread([this] { run(); });
 }
 
 Forwarder::~Forwarder() {

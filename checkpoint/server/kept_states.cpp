@@ -116,11 +116,15 @@ Expected<std::vector<std::string>> DirectoryStates::list() {
   return names;
 }
 
+// Copied in half a millisecond, where to start a thread takes a tenth of that.
+constexpr uint64_t kWorthAThreadBytes = uint64_t{4} << 20;
+
 Expected<std::shared_ptr<KeptState>> MemoryStates::open(const std::string& name, bool make) {
   if (!make) return none(name);
   auto state = std::make_shared<KeptState>();
   auto store = std::make_unique<ImageStore>(max_image_bytes_);
   store->image().set_checked(checked_);
+  store->image().take_second_threads(kWorthAThreadBytes);
   state->store = std::move(store);
   state->checks_contents = true;
   return state;

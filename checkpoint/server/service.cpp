@@ -10,8 +10,8 @@
 
 #include <cstring>
 
-#include "checkpoint/log/event_log.h"
 #include "checkpoint/server/session.h"
+#include "checkpoint/service_thread.h"
 #include "stmemu/file.h"
 
 namespace auxin::checkpoint {
@@ -70,10 +70,7 @@ Outcome Service::listen() {
     return failure(AUXIN_CHECKPOINT_INPUT_OUTPUT,
                    std::string("no event can be had: ") + std::strerror(errno));
   }
-  acceptor_ = std::thread([this] {
-    const WithinService within;
-    accept_all();
-  });
+  acceptor_ = service_thread([this] { accept_all(); });
   return Outcome::ok();
 }
 
@@ -139,8 +136,7 @@ void Service::accept_all() {
     Running& one = running_.emplace_back();
     one.connection = std::make_unique<Connection>(file.release(), options_.stall_ms);
     try {
-      one.thread = std::thread([this, &one] {
-        const WithinService within;
+      one.thread = service_thread([this, &one] {
         Session(options_, states_, &partials_, one.connection.get()).run();
         one.connection->interrupt();  // the peer sees it at once
         one.ended = true;

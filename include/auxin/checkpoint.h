@@ -35,6 +35,8 @@
  * read by all. Nothing of this may be used in a child after fork.
  * What other threads store into a state while a capture is taken is in it or not, each page by
  * itself; options.pause stops them for that time.
+ * The service's own threads (of receivers and schedules, and of auxin_checkpoint_save_begin) have
+ * signals blocked: the program's go to the program's threads.
  *
  * Unless it is said, a call does not block, but for the time its work takes. A store at a server
  * waits for the network, never without a limit.

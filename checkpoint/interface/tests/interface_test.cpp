@@ -19,6 +19,7 @@
 
 #include "auxin/stm.h"
 #include "checkpoint/store/tests/store_test_directory.h"
+#include "tests/harness/kill_one.h"
 
 extern "C" int checkpoint_c_program(const char* directory);
 
@@ -208,6 +209,26 @@ TEST_F(CheckpointInterface, EachNthMessageIsABaseHoweverOftenTheProgramIsStarted
     state.save(store);
     EXPECT_EQ(store.report().messages, run % 4 + 1);
   }
+}
+
+TEST_F(CheckpointInterface, TheProgramsSignalsGoToItsOwnThreads) {
+  EXPECT_EXIT(
+      {
+        uint32_t word = 1;
+        State state;
+        state.add_range(1, &word, sizeof(word));
+        Store store(directory_.path(), store_options_);
+        state.schedule(store, 0, 10'000);
+        const Receiver receiver("tcp:127.0.0.1:0");
+        sigset_t mine;
+        sigemptyset(&mine);
+        sigaddset(&mine, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &mine, nullptr);
+        kill_one(getpid(), SIGTERM);  // ends a thread that takes it, and the process with it
+        int taken = 0;
+        _exit(sigwait(&mine, &taken) == 0 && taken == SIGTERM ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
 }
 
 TEST_F(CheckpointInterface, EveryNthRequestIsSaved) {
